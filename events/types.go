@@ -1,0 +1,324 @@
+package events
+
+import "time"
+
+// Event is a fact worth telling others: what happened, in the past tense.
+// EventType is its CloudEvents type; Stream is the topic it goes to and the
+// key that keeps its order.
+//
+// Payloads carry no name, phone, plate or VIN: whoever needs those asks the
+// API for the request, under his own token.
+type Event interface {
+	EventType() string
+	Stream() (Topic, string)
+}
+
+// LatLng is a WGS-84 position in degrees.
+type LatLng struct {
+	Lat float64 `json:"lat"`
+	Lng float64 `json:"lng"`
+}
+
+// Promise is what an owner was shown: pinned at opening, kept as shown.
+type Promise struct {
+	Minutes       int       `json:"minutes"`        // promised response, in minutes
+	DueAt         time.Time `json:"due_at"`         // the moment after which an arrival is late
+	Policy        string    `json:"policy"`         // policy name, such as example-45
+	PolicyVersion int       `json:"policy_version"` // pinned version of it
+	Rule          string    `json:"rule"`           // the rule that chose the minutes
+	Reason        string    `json:"reason"`         // that rule in words
+}
+
+// RequestOpened: an owner asked for help and was given a promise.
+type RequestOpened struct {
+	RequestID    RequestID  `json:"request_id"`
+	Area         string     `json:"area"`
+	Tier         string     `json:"tier"` // urban or county
+	OpenedAt     time.Time  `json:"opened_at"`
+	Priority     int        `json:"priority"` // 0 danger to life, 1 exposed, 2 normal
+	Problem      string     `json:"problem"`
+	Capabilities []string   `json:"capabilities"` // what a crew must be able to do
+	Location     LatLng     `json:"location"`
+	RoadClass    string     `json:"road_class"`
+	Promise      Promise    `json:"promise"`
+	PartnerID    *PartnerID `json:"partner_id,omitempty"`
+	PartnerRef   string     `json:"partner_ref,omitempty"`
+}
+
+// RequestRefused: a request that came in over the intake topic could not be
+// opened. IntakeID is the CloudEvents id it came with.
+type RequestRefused struct {
+	IntakeID  string         `json:"intake_id"`
+	Source    string         `json:"source"`
+	Code      string         `json:"code"`
+	Detail    string         `json:"detail"`
+	Fields    []RefusedField `json:"fields,omitempty"`
+	RequestID *RequestID     `json:"request_id,omitempty"` // the open request it repeats
+	RefusedAt time.Time      `json:"refused_at"`
+}
+
+// RefusedField is one wrong field of a refused request.
+type RefusedField struct {
+	Field  string `json:"field"`
+	Code   string `json:"code"`
+	Detail string `json:"detail"`
+}
+
+// OfferMade: a crew was asked to take a request until ExpiresAt.
+type OfferMade struct {
+	OfferID    OfferID   `json:"offer_id"`
+	RequestID  RequestID `json:"request_id"`
+	Area       string    `json:"area"`
+	CrewID     CrewID    `json:"crew_id"`
+	MadeAt     time.Time `json:"made_at"`
+	ExpiresAt  time.Time `json:"expires_at"`
+	TravelS    int       `json:"travel_s"`    // expected travel, seconds
+	ExpectedAt time.Time `json:"expected_at"` // expected arrival
+	Metres     int       `json:"metres"`      // straight line at the time
+	Reason     string    `json:"reason"`      // why this crew
+}
+
+// OfferLapsed: an offer ended without being accepted.
+type OfferLapsed struct {
+	OfferID   OfferID   `json:"offer_id"`
+	RequestID RequestID `json:"request_id"`
+	Area      string    `json:"area"`
+	CrewID    CrewID    `json:"crew_id"`
+	Outcome   string    `json:"outcome"` // declined, expired or withdrawn
+	Reason    string    `json:"reason,omitempty"`
+	LapsedAt  time.Time `json:"lapsed_at"`
+}
+
+// RequestAssigned: a crew accepted and is bound to the request.
+type RequestAssigned struct {
+	RequestID  RequestID `json:"request_id"`
+	Area       string    `json:"area"`
+	OfferID    OfferID   `json:"offer_id"`
+	CrewID     CrewID    `json:"crew_id"`
+	AssignedAt time.Time `json:"assigned_at"`
+	ExpectedAt time.Time `json:"expected_at"`
+}
+
+// RequestStranded: nobody can take the request now; it is tried again.
+type RequestStranded struct {
+	RequestID  RequestID      `json:"request_id"`
+	Area       string         `json:"area"`
+	StrandedAt time.Time      `json:"stranded_at"`
+	WhyNot     map[string]int `json:"why_not"` // how many crews were ruled out, by reason
+}
+
+// CrewDeparted: the assigned crew set out.
+type CrewDeparted struct {
+	RequestID  RequestID `json:"request_id"`
+	Area       string    `json:"area"`
+	CrewID     CrewID    `json:"crew_id"`
+	DepartedAt time.Time `json:"departed_at"`
+}
+
+// ArrivalUnproven: a crew said it had arrived and nothing bears it out. The
+// promise clock runs on; an operator decides.
+type ArrivalUnproven struct {
+	RequestID RequestID `json:"request_id"`
+	Area      string    `json:"area"`
+	CrewID    CrewID    `json:"crew_id"`
+	ClaimedAt time.Time `json:"claimed_at"`
+	Why       string    `json:"why"`
+}
+
+// ArrivalEvidence keeps all the times side by side; the earliest proven one
+// is the arrival.
+type ArrivalEvidence struct {
+	GPSAt      *time.Time `json:"gps_at,omitempty"`      // first of two fixes that show a dwell
+	OwnerAt    *time.Time `json:"owner_at,omitempty"`    // the owner's confirmation or code
+	ClaimedAt  *time.Time `json:"claimed_at,omitempty"`  // the crew's tap
+	OperatorAt *time.Time `json:"operator_at,omitempty"` // an operator's decision on an unproven tap
+	FixMetres  *int       `json:"fix_metres,omitempty"`  // distance of the deciding fix
+	FixAgeS    *int       `json:"fix_age_s,omitempty"`   // its age at the tap
+	Note       string     `json:"note,omitempty"`
+}
+
+// CrewArrived: help is there, proven. A second CrewArrived for the same
+// request and crew, with an earlier ArrivedAt, means that earlier proof came
+// to light; the earliest counts.
+type CrewArrived struct {
+	RequestID RequestID       `json:"request_id"`
+	Area      string          `json:"area"`
+	CrewID    CrewID          `json:"crew_id"`
+	ArrivedAt time.Time       `json:"arrived_at"`
+	Source    string          `json:"source"` // gps, owner, code, tap or operator
+	Evidence  ArrivalEvidence `json:"evidence"`
+}
+
+// RequestReleased: the crew no longer has the request, which is open again.
+// An arrival of that crew before ReleasedAt counts no more: the owner still waits.
+type RequestReleased struct {
+	RequestID  RequestID `json:"request_id"`
+	Area       string    `json:"area"`
+	CrewID     CrewID    `json:"crew_id"`
+	ReleasedAt time.Time `json:"released_at"`
+	Reason     string    `json:"reason"`
+	FromState  string    `json:"from_state"`
+}
+
+// RequestCancelled: the owner or somebody for him called it off.
+type RequestCancelled struct {
+	RequestID   RequestID `json:"request_id"`
+	Area        string    `json:"area"`
+	CancelledAt time.Time `json:"cancelled_at"`
+	Reason      string    `json:"reason"`
+	FromState   string    `json:"from_state"`
+	CrewID      *CrewID   `json:"crew_id,omitempty"`
+}
+
+// RequestFinished: the work is done and the crew free.
+type RequestFinished struct {
+	RequestID  RequestID `json:"request_id"`
+	Area       string    `json:"area"`
+	CrewID     CrewID    `json:"crew_id"`
+	FinishedAt time.Time `json:"finished_at"`
+	Outcome    string    `json:"outcome"` // fixed, towed, gone_on_arrival or unsuccessful
+}
+
+// CrewPositioned: where a crew was, by its device's clock. These go straight
+// to the topic, without the journal.
+type CrewPositioned struct {
+	CrewID    CrewID    `json:"crew_id"`
+	FixedAt   time.Time `json:"fixed_at"`
+	Location  LatLng    `json:"location"`
+	AccuracyM float64   `json:"accuracy_m"`
+	HeardAt   time.Time `json:"heard_at"`
+}
+
+// CrewChanged: a crew's state, shift or capabilities changed.
+type CrewChanged struct {
+	CrewID       CrewID     `json:"crew_id"`
+	ProviderID   ProviderID `json:"provider_id"`
+	State        string     `json:"state"`
+	Capabilities []string   `json:"capabilities"`
+	ChangedAt    time.Time  `json:"changed_at"`
+	Version      int64      `json:"version"`
+}
+
+// GuaranteeArmed: a promise is being kept from now on.
+type GuaranteeArmed struct {
+	GuaranteeID GuaranteeID `json:"guarantee_id"`
+	RequestID   RequestID   `json:"request_id"`
+	Area        string      `json:"area"`
+	ArmedAt     time.Time   `json:"armed_at"`
+	Promise     Promise     `json:"promise"`
+}
+
+// GuaranteeAtRisk: the promise may be missed and can still be saved.
+type GuaranteeAtRisk struct {
+	GuaranteeID GuaranteeID `json:"guarantee_id"`
+	RequestID   RequestID   `json:"request_id"`
+	Area        string      `json:"area"`
+	DueAt       time.Time   `json:"due_at"`
+	NoticedAt   time.Time   `json:"noticed_at"`
+	Reason      string      `json:"reason"`
+}
+
+// GuaranteeBreached: the deadline passed and nobody is known to have arrived.
+// An alarm, not a verdict: news of an arrival in time still makes it met.
+type GuaranteeBreached struct {
+	GuaranteeID GuaranteeID `json:"guarantee_id"`
+	RequestID   RequestID   `json:"request_id"`
+	Area        string      `json:"area"`
+	DueAt       time.Time   `json:"due_at"`
+	NoticedAt   time.Time   `json:"noticed_at"`
+}
+
+// GuaranteeSettled: the verdict. A later one for the same guarantee replaces
+// it, when an earlier proof or an annulled arrival comes to light.
+type GuaranteeSettled struct {
+	GuaranteeID GuaranteeID `json:"guarantee_id"`
+	RequestID   RequestID   `json:"request_id"`
+	Area        string      `json:"area"`
+	Outcome     string      `json:"outcome"` // met, late, void or waived
+	DueAt       time.Time   `json:"due_at"`
+	StoppedAt   *time.Time  `json:"stopped_at,omitempty"` // arrival or cancellation
+	LateS       int64       `json:"late_s"`
+	OwedFen     int64       `json:"owed_fen"`
+	Reasons     []Reason    `json:"reasons"`
+}
+
+// Reason is one line of an explanation, in both languages of the pages.
+type Reason struct {
+	At   *time.Time `json:"at,omitempty"`
+	Code string     `json:"code"`
+	ZH   string     `json:"zh"`
+	EN   string     `json:"en"`
+	Fen  int64      `json:"fen,omitempty"`
+}
+
+// CompensationAccrued: a late arrival is owed for.
+type CompensationAccrued struct {
+	CompensationID CompensationID `json:"compensation_id"`
+	GuaranteeID    GuaranteeID    `json:"guarantee_id"`
+	RequestID      RequestID      `json:"request_id"`
+	Area           string         `json:"area"`
+	Fen            int64          `json:"fen"`
+	Policy         string         `json:"policy"`
+	PolicyVersion  int            `json:"policy_version"`
+	AccruedAt      time.Time      `json:"accrued_at"`
+	Reasons        []Reason       `json:"reasons"`
+}
+
+// CompensationChanged: a compensation moved on in its life.
+type CompensationChanged struct {
+	CompensationID CompensationID `json:"compensation_id"`
+	RequestID      RequestID      `json:"request_id"`
+	Area           string         `json:"area"`
+	State          string         `json:"state"` // approved, disputed, batched, paid or void
+	Fen            int64          `json:"fen"`
+	ChangedAt      time.Time      `json:"changed_at"`
+	Reason         string         `json:"reason,omitempty"`
+}
+
+// CloudEvents types, one per payload. A change of shape is a new version.
+func (RequestOpened) EventType() string       { return "cn.rescue.request.opened.v1" }
+func (RequestRefused) EventType() string      { return "cn.rescue.request.refused.v1" }
+func (OfferMade) EventType() string           { return "cn.rescue.offer.made.v1" }
+func (OfferLapsed) EventType() string         { return "cn.rescue.offer.lapsed.v1" }
+func (RequestAssigned) EventType() string     { return "cn.rescue.request.assigned.v1" }
+func (RequestStranded) EventType() string     { return "cn.rescue.request.stranded.v1" }
+func (CrewDeparted) EventType() string        { return "cn.rescue.crew.departed.v1" }
+func (ArrivalUnproven) EventType() string     { return "cn.rescue.arrival.unproven.v1" }
+func (CrewArrived) EventType() string         { return "cn.rescue.crew.arrived.v1" }
+func (RequestReleased) EventType() string     { return "cn.rescue.request.released.v1" }
+func (RequestCancelled) EventType() string    { return "cn.rescue.request.cancelled.v1" }
+func (RequestFinished) EventType() string     { return "cn.rescue.request.finished.v1" }
+func (CrewPositioned) EventType() string      { return "cn.rescue.crew.positioned.v1" }
+func (CrewChanged) EventType() string         { return "cn.rescue.crew.changed.v1" }
+func (GuaranteeArmed) EventType() string      { return "cn.rescue.guarantee.armed.v1" }
+func (GuaranteeAtRisk) EventType() string     { return "cn.rescue.guarantee.at_risk.v1" }
+func (GuaranteeBreached) EventType() string   { return "cn.rescue.guarantee.breached.v1" }
+func (GuaranteeSettled) EventType() string    { return "cn.rescue.guarantee.settled.v1" }
+func (CompensationAccrued) EventType() string { return "cn.rescue.compensation.accrued.v1" }
+func (CompensationChanged) EventType() string { return "cn.rescue.compensation.changed.v1" }
+
+// Streams: requests by area, crews by crew, promises and money by request.
+func (e RequestOpened) Stream() (Topic, string)     { return TopicRequests, e.Area }
+func (e RequestRefused) Stream() (Topic, string)    { return TopicRequests, e.IntakeID }
+func (e OfferMade) Stream() (Topic, string)         { return TopicRequests, e.Area }
+func (e OfferLapsed) Stream() (Topic, string)       { return TopicRequests, e.Area }
+func (e RequestAssigned) Stream() (Topic, string)   { return TopicRequests, e.Area }
+func (e RequestStranded) Stream() (Topic, string)   { return TopicRequests, e.Area }
+func (e CrewDeparted) Stream() (Topic, string)      { return TopicRequests, e.Area }
+func (e ArrivalUnproven) Stream() (Topic, string)   { return TopicRequests, e.Area }
+func (e CrewArrived) Stream() (Topic, string)       { return TopicRequests, e.Area }
+func (e RequestReleased) Stream() (Topic, string)   { return TopicRequests, e.Area }
+func (e RequestCancelled) Stream() (Topic, string)  { return TopicRequests, e.Area }
+func (e RequestFinished) Stream() (Topic, string)   { return TopicRequests, e.Area }
+func (e CrewPositioned) Stream() (Topic, string)    { return TopicCrews, e.CrewID.String() }
+func (e CrewChanged) Stream() (Topic, string)       { return TopicCrews, e.CrewID.String() }
+func (e GuaranteeArmed) Stream() (Topic, string)    { return TopicPromises, e.RequestID.String() }
+func (e GuaranteeAtRisk) Stream() (Topic, string)   { return TopicPromises, e.RequestID.String() }
+func (e GuaranteeBreached) Stream() (Topic, string) { return TopicPromises, e.RequestID.String() }
+func (e GuaranteeSettled) Stream() (Topic, string)  { return TopicPromises, e.RequestID.String() }
+func (e CompensationAccrued) Stream() (Topic, string) {
+	return TopicCompensations, e.RequestID.String()
+}
+func (e CompensationChanged) Stream() (Topic, string) {
+	return TopicCompensations, e.RequestID.String()
+}
