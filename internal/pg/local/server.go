@@ -1,0 +1,280 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// durable are the settings of a cluster that keeps what it was given.
+// wal_level=logical costs little and leaves change capture open.
+var durable = []string{
+	"fsync=on", "full_page_writes=on", "synchronous_commit=on",
+	"shared_buffers=256MB", "max_wal_size=2GB", "max_connections=100",
+	"checkpoint_timeout=15min", "checkpoint_completion_target=0.9",
+	"wal_compression=on", "wal_level=logical",
+}
+
+// forgetful are the settings of a cluster that is thrown away: a power cut
+// would ruin it, and nobody would mind.
+var forgetful = []string{
+	"fsync=off", "full_page_writes=off", "synchronous_commit=off",
+	"shared_buffers=64MB", "max_connections=300", "checkpoint_timeout=1h",
+	"wal_level=minimal", "max_wal_senders=0", "autovacuum_naptime=1h",
+}
+
+// server is one run of the postgres program.
+type server struct {
+	process  *os.Process
+	exited   chan struct{} // closed once it is gone
+	err      error         // why, readable after exited
+	stopping atomic.Bool
+}
+
+// launch starts the server, waiting for what an earlier one left behind and
+// moving to another port if ours was snatched away.
+func (c *Cluster) launch(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	if err := c.endOrphan(ctx); err != nil {
+		return err
+	}
+	for {
+		if err := c.pickPort(); err != nil {
+			return err
+		}
+		err := c.launchOnce(ctx)
+		if err == nil {
+			return c.keepPort()
+		}
+		switch text := err.Error(); {
+		case strings.Contains(text, "shared memory block"), strings.Contains(text, "lock file \"postmaster.pid\""):
+			// Backends of a server that was killed live on for a moment.
+			c.opts.Progress("waiting for the previous Postgres to end")
+		case strings.Contains(text, "Address already in use"):
+			if c.opts.Port != 0 {
+				return fmt.Errorf("port %d on 127.0.0.1 is taken: stop what uses it or choose another", c.opts.Port)
+			}
+			_ = os.Remove(c.portFile())
+		default:
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// launchOnce starts the program and waits until it answers.
+func (c *Cluster) launchOnce(ctx context.Context) error {
+	logFile, err := c.openLog()
+	if err != nil {
+		return explain(err, c.dir, "")
+	}
+	defer logFile.Close()
+	begin, _ := logFile.Seek(0, io.SeekEnd)
+
+	cmd := c.acct.command(context.Background(), filepath.Join(c.bin, "postgres"), c.arguments()...)
+	cmd.Stdout, cmd.Stderr = logFile, logFile
+	dieWithParent(cmd.SysProcAttr)
+	srv := &server{exited: make(chan struct{})}
+	started := make(chan error, 1)
+	go func() {
+		// The parent-death signal follows the thread that forked, not the
+		// process: keep that thread for as long as the server runs.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		if err := cmd.Start(); err != nil {
+			started <- err
+			return
+		}
+		srv.process = cmd.Process
+		started <- nil
+		srv.err = cmd.Wait()
+		close(srv.exited)
+	}()
+	if err := <-started; err != nil {
+		return explain(fmt.Errorf("start Postgres: %w", err), c.dir, "")
+	}
+	if c.opts.Throwaway || !parentDeathSignal {
+		if c.life, err = watchdog(srv.process.Pid, c.throwawayDirs()); err != nil {
+			_ = srv.stop(ctx)
+			return err
+		}
+	}
+	for {
+		if c.answers(ctx) {
+			c.srv = srv
+			return nil
+		}
+		select {
+		case <-srv.exited:
+			c.dismissWatchdog()
+			said := c.logSince(begin)
+			return explain(fmt.Errorf("Postgres did not start: %w", errOr(srv.err, "it ended")), c.dir, said)
+		case <-ctx.Done():
+			_ = srv.stop(context.WithoutCancel(ctx))
+			return explain(fmt.Errorf("Postgres did not answer in time, see %s: %w", c.logPath(), ctx.Err()), c.dir, c.logSince(begin))
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+func (c *Cluster) arguments() []string {
+	port, listen := c.port, "127.0.0.1"
+	if port == 0 {
+		port, listen = socketPort, ""
+	}
+	settings := durable
+	if c.opts.Throwaway {
+		settings = forgetful
+	}
+	args := []string{
+		"-D", c.data, "-k", c.sock, "-p", strconv.Itoa(port),
+		"-c", "listen_addresses=" + listen, "-c", "unix_socket_permissions=0700",
+		"-c", "timezone=UTC", "-c", "log_timezone=UTC", "-c", "log_min_messages=warning",
+		"-c", "password_encryption=scram-sha-256",
+	}
+	for _, s := range append(settings[:len(settings):len(settings)], c.opts.Settings...) {
+		args = append(args, "-c", s)
+	}
+	return args
+}
+
+func (c *Cluster) answers(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, c.socketURL("postgres"))
+	if err != nil {
+		return false
+	}
+	defer conn.Close(ctx)
+	return conn.Ping(ctx) == nil
+}
+
+// stop asks for a fast shutdown, and when ctx ends insists.
+func (s *server) stop(ctx context.Context) error {
+	s.stopping.Store(true)
+	_ = s.process.Signal(syscall.SIGINT)
+	select {
+	case <-s.exited:
+		return nil
+	case <-ctx.Done():
+	}
+	_ = s.process.Signal(syscall.SIGQUIT) // Postgres's immediate shutdown
+	select {
+	case <-s.exited:
+	case <-time.After(5 * time.Second):
+		_ = s.process.Kill()
+		<-s.exited
+	}
+	return fmt.Errorf("Postgres was stopped hard: %w", ctx.Err())
+}
+
+// endOrphan stops a server that outlived the process which started it, as
+// can happen where a parent's death sends no signal. Holding the
+// directory's lock we know that nobody uses it any more.
+func (c *Cluster) endOrphan(ctx context.Context) error {
+	text, err := os.ReadFile(filepath.Join(c.data, "postmaster.pid"))
+	if err != nil {
+		return nil //nolint:nilerr // no file, no orphan
+	}
+	// Lines: pid, data directory, start time, port, socket directory, …
+	lines := strings.Split(string(text), "\n")
+	if len(lines) < 5 {
+		return nil
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(lines[0]))
+	if err != nil || pid <= 1 || syscall.Kill(pid, 0) != nil {
+		return nil
+	}
+	// The number may belong to a stranger by now: ask the server itself.
+	asked, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	conn, err := pgx.Connect(asked, fmt.Sprintf("host=%s port=%s user=%s dbname=postgres", lines[4], lines[3], superuser))
+	if err != nil {
+		return nil // stopping already, or no server: launch waits or replaces it
+	}
+	var where string
+	err = conn.QueryRow(asked, `SHOW data_directory`).Scan(&where)
+	_ = conn.Close(asked)
+	if err != nil || where != c.data {
+		return nil
+	}
+	c.opts.Progress("stopping the Postgres an earlier run left behind")
+	if err := syscall.Kill(pid, syscall.SIGINT); err != nil {
+		return fmt.Errorf("an earlier Postgres, pid %d, still runs on %s and cannot be stopped: %w", pid, c.data, err)
+	}
+	return nil
+}
+
+// pickPort settles the TCP port: the one asked for, else the one kept from
+// last time if free, else any free one.
+func (c *Cluster) pickPort() error {
+	switch {
+	case c.opts.SocketOnly:
+		return nil
+	case c.opts.Port != 0:
+		c.port = c.opts.Port
+		if _, free := freePort(c.port); !free {
+			return fmt.Errorf("port %d on 127.0.0.1 is taken: stop what uses it or choose another", c.port)
+		}
+		return nil
+	}
+	if text, err := os.ReadFile(c.portFile()); err == nil {
+		if kept, err := strconv.Atoi(strings.TrimSpace(string(text))); err == nil {
+			if _, free := freePort(kept); free {
+				c.port = kept
+				return nil
+			}
+		}
+	}
+	port, free := freePort(0)
+	if !free {
+		return errors.New("no free TCP port on 127.0.0.1: stop some programs")
+	}
+	c.port = port
+	return nil
+}
+
+func (c *Cluster) keepPort() error {
+	if c.port == 0 {
+		return nil
+	}
+	if err := os.WriteFile(c.portFile(), []byte(strconv.Itoa(c.port)+"\n"), 0o644); err != nil {
+		return explain(err, c.dir, "")
+	}
+	return nil
+}
+
+func (c *Cluster) portFile() string { return filepath.Join(c.dir, "port") }
+
+func freePort(port int) (int, bool) {
+	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	if err != nil {
+		return 0, false
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port, true
+}
+
+func errOr(err error, text string) error {
+	if err != nil {
+		return err
+	}
+	return errors.New(text)
+}
