@@ -1,0 +1,27 @@
+// Package geo knows where things are: points and their distances, the datums
+// positions arrive in, H3 cells, the nearest moving things, travel times, and
+// which covered area a place belongs to.
+//
+// Inside the system every position is WGS-84 (Point). ToWGS84 is the one way in
+// for the GCJ-02 and BD-09 coordinates that Chinese phones and maps give, and it
+// wants the datum by name.
+//
+// Index answers the question a dispatcher asks thousands of times a day: who is
+// free, able, and nearest to this car? It keeps every crew in memory, in a tree
+// over H3 cells, and yields crews in exact great-circle order. It is a hint,
+// rebuilt from the position stream at start; whether a crew is truly free is
+// decided elsewhere, by a row lock.
+//
+// Nearest in metres is not soonest. TravelTimes turns places into durations:
+// StraightLine is the model used without a map, and a routing engine fits behind
+// the same interface.
+//
+// Areas says which city a place belongs to and whether it counts as that city's
+// urban part or its county, because promises differ. China's 370 cities are
+// built in; any other country is a CSV file of centres or a GeoJSON file of
+// polygons.
+//
+// Everything here is a function of its arguments, or memory guarded by a lock:
+// no clock, no network, no database. Distances are metres, angles degrees, times
+// as given.
+package geo
