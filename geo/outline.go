@@ -1,40 +1,5 @@
 package geo
 
-// ring is a closed line of {longitude, latitude} corners in degrees; the last
-// joins the first. It must not cross the 180th meridian.
-type ring [][2]float64
-
-// contains tells by ray casting whether the point lies inside.
-func (r ring) contains(p Point) bool {
-	in := false
-	prev := r[len(r)-1]
-	for _, at := range r {
-		if (at[1] > p.Lat) != (prev[1] > p.Lat) &&
-			p.Lng < (prev[0]-at[0])*(p.Lat-at[1])/(prev[1]-at[1])+at[0] {
-			in = !in
-		}
-		prev = at
-	}
-	return in
-}
-
-// box is a range of latitudes and longitudes in degrees.
-type box struct{ south, west, north, east float64 }
-
-func (b box) contains(p Point, margin float64) bool {
-	return p.Lat >= b.south-margin && p.Lat <= b.north+margin &&
-		p.Lng >= b.west-margin && p.Lng <= b.east+margin
-}
-
-func (r ring) bounds() box {
-	b := box{south: 90, west: 180, north: -90, east: -180}
-	for _, c := range r {
-		b.west, b.east = min(b.west, c[0]), max(b.east, c[0])
-		b.south, b.north = min(b.south, c[1]), max(b.north, c[1])
-	}
-	return b
-}
-
 var mainlandBox = mainlandOutline.bounds()
 
 // inMainland tells whether GCJ-02 is shifted at a WGS-84 point.

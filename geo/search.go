@@ -6,7 +6,7 @@ import (
 )
 
 // maxBatch is how many hits a search takes under one hold of the read lock.
-const maxBatch = 64
+const maxBatch = 32
 
 // search is the state of one Near: the frontier of nodes not yet opened and
 // things not yet yielded, as a heap by distance.
@@ -16,7 +16,7 @@ type search[K comparable] struct {
 	began   bool
 	moves   uint64 // the index's move number when the search began
 	heap    []candidate[K]
-	yielded []*thing[K]
+	yielded []K
 }
 
 // candidate is a node, with the least distance any thing in it can have, or a
@@ -68,11 +68,11 @@ func (ix *Index[K]) fill(s *search[K], out []Hit[K]) int {
 			s.push(candidate[K]{d2: d2, it: t})
 			continue
 		}
-		// Only a thing that has changed its leaf can be met twice.
-		if t.move > s.moves && slices.Contains(s.yielded, t) {
+		// Only a thing that has come to a leaf since can be met twice.
+		if t.move > s.moves && slices.Contains(s.yielded, t.key) {
 			continue
 		}
-		s.yielded = append(s.yielded, t)
+		s.yielded = append(s.yielded, t.key)
 		out[n] = Hit[K]{Key: t.key, Point: t.at, Metres: arcMetres(next.d2), Seen: t.seen}
 		n++
 	}
