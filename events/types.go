@@ -4,13 +4,15 @@ import "time"
 
 // Event is a fact worth telling others: what happened, in the past tense.
 // EventType is its CloudEvents type; Stream is the topic it goes to and the
-// key that keeps its order.
+// key that keeps its order; Subject is what it tells of (req_… or crw_…), by
+// which its timeline can be read across topics.
 //
 // Payloads carry no name, phone, plate or VIN: whoever needs those asks the
 // API for the request, under his own token.
 type Event interface {
 	EventType() string
 	Stream() (Topic, string)
+	Subject() string
 }
 
 // LatLng is a WGS-84 position in degrees.
@@ -27,6 +29,18 @@ type Promise struct {
 	PolicyVersion int       `json:"policy_version"` // pinned version of it
 	Rule          string    `json:"rule"`           // the rule that chose the minutes
 	Reason        string    `json:"reason"`         // that rule in words
+}
+
+// PromiseFacts is what a promise may depend on. It is the question the opener
+// of a request asks whoever makes promises; the answer is a Promise.
+type PromiseFacts struct {
+	At        time.Time // when the request is accepted; the clock starts here
+	Area      string
+	Tier      string // urban or county
+	RoadClass string // urban, rural or motorway
+	Problem   string
+	Priority  int       // 0 danger to life, 1 exposed, 2 normal
+	PartnerID PartnerID // zero when the owner asked by himself
 }
 
 // RequestOpened: an owner asked for help and was given a promise.
@@ -321,4 +335,33 @@ func (e CompensationAccrued) Stream() (Topic, string) {
 }
 func (e CompensationChanged) Stream() (Topic, string) {
 	return TopicCompensations, e.RequestID.String()
+}
+
+// Subjects: the request, or the crew for what concerns a crew alone.
+func (e RequestOpened) Subject() string       { return e.RequestID.String() }
+func (e OfferMade) Subject() string           { return e.RequestID.String() }
+func (e OfferLapsed) Subject() string         { return e.RequestID.String() }
+func (e RequestAssigned) Subject() string     { return e.RequestID.String() }
+func (e RequestStranded) Subject() string     { return e.RequestID.String() }
+func (e CrewDeparted) Subject() string        { return e.RequestID.String() }
+func (e ArrivalUnproven) Subject() string     { return e.RequestID.String() }
+func (e CrewArrived) Subject() string         { return e.RequestID.String() }
+func (e RequestReleased) Subject() string     { return e.RequestID.String() }
+func (e RequestCancelled) Subject() string    { return e.RequestID.String() }
+func (e RequestFinished) Subject() string     { return e.RequestID.String() }
+func (e CrewPositioned) Subject() string      { return e.CrewID.String() }
+func (e CrewChanged) Subject() string         { return e.CrewID.String() }
+func (e GuaranteeArmed) Subject() string      { return e.RequestID.String() }
+func (e GuaranteeAtRisk) Subject() string     { return e.RequestID.String() }
+func (e GuaranteeBreached) Subject() string   { return e.RequestID.String() }
+func (e GuaranteeSettled) Subject() string    { return e.RequestID.String() }
+func (e CompensationAccrued) Subject() string { return e.RequestID.String() }
+func (e CompensationChanged) Subject() string { return e.RequestID.String() }
+
+// Subject is the open request it repeats, else the CloudEvents id it came with.
+func (e RequestRefused) Subject() string {
+	if e.RequestID != nil {
+		return e.RequestID.String()
+	}
+	return e.IntakeID
 }
