@@ -97,16 +97,15 @@ func newCentres(areas []Area, within func(Point) bool) *Areas {
 
 // newShapes builds a set of areas drawn as polygons.
 func newShapes(areas []Area, shapes []shape) *Areas {
-	size := func(b box) float64 { return (b.north - b.south) * (b.east - b.west) }
 	slices.SortStableFunc(shapes, func(a, b shape) int {
 		switch {
 		case a.tier != b.tier && a.tier == Urban:
 			return -1
 		case a.tier != b.tier:
 			return 1
-		case size(a.box) < size(b.box):
+		case a.box.size() < b.box.size():
 			return -1
-		case size(a.box) > size(b.box):
+		case a.box.size() > b.box.size():
 			return 1
 		}
 		return 0

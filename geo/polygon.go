@@ -28,6 +28,9 @@ func (b box) contains(p Point, margin float64) bool {
 		p.Lng >= b.west-margin && p.Lng <= b.east+margin
 }
 
+// size orders boxes; it is square degrees, not an area on the ground.
+func (b box) size() float64 { return (b.north - b.south) * (b.east - b.west) }
+
 func (r ring) bounds() box {
 	b := box{south: 90, west: 180, north: -90, east: -180}
 	for _, c := range r {
