@@ -19,6 +19,7 @@ import (
 	"net/url"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -46,7 +47,7 @@ func New(t testing.TB, sets ...pg.Migrations) *pgxpool.Pool {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), setupTimeout)
 	defer cancel()
-	pool, err := pg.Open(ctx, URL(t, sets...))
+	pool, err := pg.Open(ctx, small(URL(t, sets...)))
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		closed := make(chan struct{})
@@ -107,15 +108,22 @@ var shared = sync.OnceValues(func() (*server, error) {
 	return &server{address: address}, nil
 })
 
-// url is the address of a database, with a pool small enough for many
-// tests at once.
+// url is the address of a database.
 func (s *server) url(database string) string {
 	u := *s.address
 	u.Path = "/" + database
-	q := u.Query()
-	q.Set("pool_max_conns", strconv.Itoa(poolConns))
-	u.RawQuery = q.Encode()
+	u.RawPath = ""
 	return u.String()
+}
+
+// small bounds the pool that pg.Open makes of a URL, so that many tests at
+// once fit into one server.
+func small(address string) string {
+	join := "?"
+	if strings.Contains(address, "?") {
+		join = "&"
+	}
+	return address + join + "pool_max_conns=" + strconv.Itoa(poolConns)
 }
 
 // exec runs one statement on the server's maintenance database.
