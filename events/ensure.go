@@ -1,0 +1,101 @@
+package events
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+)
+
+const (
+	// positionLife is how long the topic of positions keeps its records.
+	positionLife = 24 * time.Hour
+	adminLimit   = 10 * time.Second
+)
+
+// TopicState is what EnsureTopics found or did.
+type TopicState struct {
+	Topic      Topic
+	Name       string // at the broker, with the prefix
+	Partitions int32  // as it stands
+	Created    bool   // by this call
+	Mend       string // what to change by hand; empty when all is well
+}
+
+// EnsureTopics creates the topics that are missing and reports on all, in the
+// order of Topics. What exists is never changed: a topic with fewer
+// partitions than wanted works, and one made larger would part a key's
+// events. replicas is the replication factor, -1 for the broker's default.
+func EnsureTopics(ctx context.Context, cfg ClientConfig, replicas int16) ([]TopicState, error) {
+	return topicStates(ctx, cfg, func(ctx context.Context, admin *kadm.Client, spec TopicSpec, name string) error {
+		ctx, cancel := context.WithTimeout(ctx, adminLimit)
+		defer cancel()
+		_, err := admin.CreateTopic(ctx, spec.Partitions, replicas, spec.config(), name)
+		if errors.Is(err, kerr.TopicAlreadyExists) { // another replica was quicker
+			return nil
+		}
+		return err
+	})
+}
+
+// CheckTopics is EnsureTopics without creating anything: a missing topic has
+// its Mend.
+func CheckTopics(ctx context.Context, cfg ClientConfig) ([]TopicState, error) {
+	return topicStates(ctx, cfg, nil)
+}
+
+// config is a topic's settings. Only positions expire; everything else a
+// group may still have to read, and its size is that of the rescues.
+func (spec TopicSpec) config() map[string]*string {
+	policy, life := "delete", "-1"
+	if spec.Expires {
+		life = strconv.FormatInt(positionLife.Milliseconds(), 10)
+	}
+	return map[string]*string{"cleanup.policy": &policy, "retention.ms": &life}
+}
+
+func topicStates(ctx context.Context, cfg ClientConfig, create func(context.Context, *kadm.Client, TopicSpec, string) error) ([]TopicState, error) {
+	client, err := cfg.connect()
+	if err != nil {
+		return nil, err
+	}
+	defer client.Close()
+	admin := kadm.NewClient(client)
+	var names []string
+	for _, spec := range Topics() {
+		names = append(names, cfg.topic(spec.Topic))
+	}
+	bounded, cancel := context.WithTimeout(ctx, adminLimit)
+	defer cancel()
+	found, err := admin.ListTopics(bounded, names...)
+	if err != nil {
+		return nil, fmt.Errorf("the Kafka broker at %v does not answer, start it or correct its address: %w", cfg.Brokers, err)
+	}
+	var states []TopicState
+	for _, spec := range Topics() {
+		state := TopicState{Topic: spec.Topic, Name: cfg.topic(spec.Topic)}
+		detail := found[state.Name]
+		switch {
+		case detail.Err == nil && detail.Topic != "":
+			state.Partitions = int32(len(detail.Partitions))
+			if state.Partitions < spec.Partitions {
+				state.Mend = fmt.Sprintf("has %d partitions, %d are wanted for full parallelism; recreate it while it is empty", state.Partitions, spec.Partitions)
+			}
+		case detail.Err != nil && !errors.Is(detail.Err, kerr.UnknownTopicOrPartition):
+			return states, fmt.Errorf("look at topic %s: %w", state.Name, detail.Err)
+		case create == nil:
+			state.Mend = "does not exist; run rescued topics"
+		default:
+			if err := create(ctx, admin, spec, state.Name); err != nil {
+				return states, fmt.Errorf("create topic %s: %w", state.Name, err)
+			}
+			state.Created, state.Partitions = true, spec.Partitions
+		}
+		states = append(states, state)
+	}
+	return states, nil
+}
