@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -89,6 +90,9 @@ func fetchNPM(ctx context.Context, progress func(string)) (string, error) {
 	if err := os.MkdirAll(cache, 0o755); err != nil {
 		return "", err
 	}
+	if err := os.Chmod(cache, 0o755); err != nil {
+		return "", err
+	}
 	work, err := os.MkdirTemp(cache, "fetch-")
 	if err != nil {
 		return "", err
@@ -113,7 +117,7 @@ func fetchNPM(ctx context.Context, progress func(string)) (string, error) {
 		return "", errors.New("the package is not the one pinned here: its digest differs")
 	}
 	tree := filepath.Join(work, "tree")
-	if err := unpack(blob, tree); err != nil {
+	if err := errors.Join(unpack(blob, tree), openUp(tree)); err != nil {
 		return "", err
 	}
 	// Of several processes fetching at once the first one's tree stays.
@@ -178,6 +182,25 @@ func unpack(blob []byte, dir string) error {
 		}
 	}
 	return nil
+}
+
+// openUp lets every account read dir and what is below, whatever the umask:
+// under root the programs run as somebody else.
+func openUp(dir string) error {
+	return filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.Type()&fs.ModeSymlink != 0 {
+			return err
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return err
+		}
+		readable := info.Mode().Perm() | 0o444
+		if readable&0o100 != 0 {
+			readable |= 0o111
+		}
+		return os.Chmod(path, readable)
+	})
 }
 
 func writeFile(path string, from io.Reader, mode os.FileMode) error {
