@@ -102,6 +102,9 @@ func (ix *Index[K]) Put(k K, p Point, can Capabilities, free bool, seen time.Tim
 	if !ok {
 		return false
 	}
+	// The new leaf is counted before the old one is left: leaving drops nodes
+	// that become empty, and the new leaf may hang from one of them.
+	leaf.count(1)
 	if t == nil {
 		ix.puts++
 		t = &thing[K]{key: k, ord: ix.puts}
@@ -113,7 +116,6 @@ func (ix *Index[K]) Put(k K, p Point, can Capabilities, free bool, seen time.Tim
 	t.at, t.pos, t.seen, t.can, t.free = p, pos, seen, can, free
 	t.leaf, t.move = leaf, ix.moves
 	leaf.cover(pos)
-	leaf.count(1)
 	if free {
 		leaf.enlist(t)
 	}
