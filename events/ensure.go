@@ -26,15 +26,28 @@ type TopicState struct {
 	Mend       string // what to change by hand; empty when all is well
 }
 
+// TopicLimits are the settings of new topics that depend on the broker.
+type TopicLimits struct {
+	// Replicas is the replication factor; 0 is the broker's default.
+	Replicas int16
+	// PositionBytes bounds each partition of the topic of positions, besides
+	// its age; 0 leaves it to age alone.
+	PositionBytes int64
+}
+
 // EnsureTopics creates the topics that are missing and reports on all, in the
 // order of Topics. What exists is never changed: a topic with fewer
 // partitions than wanted works, and one made larger would part a key's
-// events. replicas is the replication factor, -1 for the broker's default.
-func EnsureTopics(ctx context.Context, cfg ClientConfig, replicas int16) ([]TopicState, error) {
+// events.
+func EnsureTopics(ctx context.Context, cfg ClientConfig, limits TopicLimits) ([]TopicState, error) {
+	replicas := limits.Replicas
+	if replicas == 0 {
+		replicas = -1
+	}
 	return topicStates(ctx, cfg, func(ctx context.Context, admin *kadm.Client, spec TopicSpec, name string) error {
 		ctx, cancel := context.WithTimeout(ctx, adminLimit)
 		defer cancel()
-		_, err := admin.CreateTopic(ctx, spec.Partitions, replicas, spec.config(), name)
+		_, err := admin.CreateTopic(ctx, spec.Partitions, replicas, spec.config(limits), name)
 		if errors.Is(err, kerr.TopicAlreadyExists) { // another replica was quicker
 			return nil
 		}
@@ -50,12 +63,21 @@ func CheckTopics(ctx context.Context, cfg ClientConfig) ([]TopicState, error) {
 
 // config is a topic's settings. Only positions expire; everything else a
 // group may still have to read, and its size is that of the rescues.
-func (spec TopicSpec) config() map[string]*string {
-	policy, life := "delete", "-1"
+func (spec TopicSpec) config(limits TopicLimits) map[string]*string {
+	settings := map[string]string{"cleanup.policy": "delete", "retention.ms": "-1"}
 	if spec.Expires {
-		life = strconv.FormatInt(positionLife.Milliseconds(), 10)
+		settings["retention.ms"] = strconv.FormatInt(positionLife.Milliseconds(), 10)
+		if n := limits.PositionBytes; n > 0 {
+			settings["retention.bytes"] = strconv.FormatInt(n, 10)
+			// Only whole segments are ever deleted.
+			settings["segment.bytes"] = strconv.FormatInt(max(n/8, 1<<20), 10)
+		}
 	}
-	return map[string]*string{"cleanup.policy": &policy, "retention.ms": &life}
+	config := make(map[string]*string, len(settings))
+	for name, value := range settings {
+		config[name] = &value
+	}
+	return config
 }
 
 func topicStates(ctx context.Context, cfg ClientConfig, create func(context.Context, *kadm.Client, TopicSpec, string) error) ([]TopicState, error) {
