@@ -18,6 +18,9 @@ func (c *Cluster) prepareDir() error {
 	if door := c.acct.barrier(c.dir); door != "" {
 		return fmt.Errorf("Postgres runs as %s, which may not enter %s: choose a directory elsewhere, such as /var/lib/rescued, or allow it with chmod o+x %s", c.acct.name, door, door)
 	}
+	if left, err := os.ReadDir(c.dir); c.opts.Throwaway && err == nil && len(left) > 0 {
+		return fmt.Errorf("%s is not empty and a throw-away cluster removes its directory: choose a new one", c.dir)
+	}
 	if err := os.MkdirAll(c.dir, 0o755); err != nil {
 		return err
 	}
@@ -47,7 +50,7 @@ func lockDir(dir string) (*os.File, error) {
 		text, _ := os.ReadFile(path)
 		return nil, fmt.Errorf("another rescued dev is running on %s, pid %s: stop it or choose another directory", dir, strings.TrimSpace(string(text)))
 	}
-	if err := f.Truncate(0); err == nil {
+	if err = f.Truncate(0); err == nil {
 		_, err = fmt.Fprintf(f, "%d\n", os.Getpid())
 	}
 	if err != nil {

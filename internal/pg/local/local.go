@@ -47,7 +47,8 @@ type Options struct {
 	// socket, whose directory nobody else may enter.
 	SocketOnly bool
 	// Throwaway trades durability for speed and removes Dir when the
-	// process ends, however it ends. For tests only.
+	// process ends, however it ends; Dir must be new or empty. For tests
+	// only.
 	Throwaway bool
 	// Settings are further server settings, as "name=value".
 	Settings []string
@@ -116,7 +117,7 @@ func Start(ctx context.Context, opts Options) (_ *Cluster, err error) {
 	go func() {
 		<-c.srv.exited
 		if !c.srv.stopping.Load() {
-			c.done <- explain(fmt.Errorf("Postgres ended by itself: %w", c.srv.err), c.dir, c.logTail())
+			c.done <- explain(fmt.Errorf("Postgres ended by itself: %w", errOr(c.srv.err, "somebody stopped it")), c.dir, c.logTail())
 		}
 		close(c.done)
 	}()

@@ -144,12 +144,14 @@ func TestForeignFilesAreRefused(t *testing.T) {
 	_, err := local.Start(context.Background(), local.Options{Dir: dir})
 	require.ErrorContains(t, err, "is not empty and is no Postgres data directory")
 	require.FileExists(t, file)
+	_, err = local.Start(context.Background(), local.Options{Dir: dir, Throwaway: true})
+	require.ErrorContains(t, err, "a throw-away cluster removes its directory: choose a new one")
+	require.FileExists(t, file)
 }
 
 func TestLongPathGetsAShortSocket(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(place(t), strings.Repeat("long", 30))
-	require.NoError(t, os.MkdirAll(dir, 0o755))
 	c := start(t, local.Options{Dir: dir, SocketOnly: true, Throwaway: true})
 	require.Equal(t, "1", query(t, c.URL("postgres"), `SELECT '1'`))
 }
