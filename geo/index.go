@@ -200,10 +200,13 @@ func (ix *Index[K]) Near(p Point, need Capabilities) iter.Seq[Hit[K]] {
 		s.from, s.need = unitOf(p), need
 
 		var batch [maxBatch]Hit[K]
-		for size := 1; ; size = min(size*8, maxBatch) {
+		for given := 0; ; {
+			// As many again as were given, so that little is found in vain.
+			size := min(max(given, 1), maxBatch)
 			ix.mu.RLock()
 			n := ix.fill(s, batch[:size])
 			ix.mu.RUnlock()
+			given += n
 			for _, hit := range batch[:n] {
 				if !yield(hit) {
 					return

@@ -2,11 +2,12 @@ package geo
 
 import "math"
 
-// The tree has a root over the whole Earth and one level for each of these H3
-// resolutions. A leaf at resolution 6 spans about 7 km: in a city of some
-// hundred crews that is a handful of crews a leaf, which a processor compares
-// faster than it could follow a finer tree.
-var levels = [...]int{2, 4, 6}
+// leafResolution is the H3 resolution of the leaves. Above them the tree has a
+// level for every coarser resolution and a root over the whole Earth, so that a
+// node has about seven kids and a search opens few it need not. A leaf spans
+// about 7 km: in a city of some hundred crews that is a handful of crews a leaf,
+// which a processor compares faster than it could follow a finer tree.
+const leafResolution = 6
 
 // leafReach2 is the squared chord within which a thing stays in its leaf: 4 km,
 // a little beyond the corners of an average cell. Within it an update needs no
@@ -35,14 +36,14 @@ type listed[K comparable] struct {
 
 // leafAt finds or makes the leaf of a point.
 func (ix *Index[K]) leafAt(p Point) (*node[K], bool) {
-	cell, err := CellAt(p, levels[len(levels)-1])
+	cell, err := CellAt(p, leafResolution)
 	if err != nil {
 		return nil, false
 	}
-	return ix.nodeOf(cell, len(levels)-1)
+	return ix.nodeOf(cell, leafResolution)
 }
 
-func (ix *Index[K]) nodeOf(cell Cell, level int) (*node[K], bool) {
+func (ix *Index[K]) nodeOf(cell Cell, res int) (*node[K], bool) {
 	if n := ix.nodes[cell]; n != nil {
 		return n, true
 	}
@@ -51,13 +52,13 @@ func (ix *Index[K]) nodeOf(cell Cell, level int) (*node[K], bool) {
 		return nil, false
 	}
 	parent := ix.root
-	if level > 0 {
-		up, err := cell.Parent(levels[level-1])
+	if res > 0 {
+		up, err := cell.Parent(res - 1)
 		if err != nil {
 			return nil, false
 		}
 		var ok bool
-		if parent, ok = ix.nodeOf(up, level-1); !ok {
+		if parent, ok = ix.nodeOf(up, res-1); !ok {
 			return nil, false
 		}
 	}
@@ -103,16 +104,23 @@ func (ix *Index[K]) leave(t *thing[K]) {
 	}
 }
 
-// cover grows the balls of a leaf and of all above it until they hold a
-// position. Balls never shrink while their node lives: a leaf's is bounded by
-// its reach.
+// cover grows the ball of a leaf until it holds a position, and each ball above
+// until it holds the ball below. Balls never shrink while their node lives: a
+// leaf's is bounded by its reach.
 func (n *node[K]) cover(pos unit) {
 	// A ball must not fall short by rounding: 1e-12 is 6 micrometres.
 	const slack = 1e-12
-	for ; n.parent != nil; n = n.parent {
-		if r := math.Sqrt(pos.chord2(n.centre)) + slack; r > n.radius {
-			n.radius = r
+	d2 := pos.chord2(n.centre)
+	if d2 < n.radius*n.radius {
+		return
+	}
+	n.radius = math.Sqrt(d2) + slack
+	for up := n.parent; up.parent != nil; n, up = up, up.parent {
+		r := math.Sqrt(n.centre.chord2(up.centre)) + n.radius + slack
+		if r <= up.radius {
+			return
 		}
+		up.radius = r
 	}
 }
 
