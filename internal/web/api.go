@@ -1,0 +1,224 @@
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"reflect"
+	"sync"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humachi"
+	"github.com/go-chi/chi/v5"
+
+	"rescued/events"
+)
+
+// DefaultBodyLimit is the largest body an operation takes, in bytes, unless
+// it sets huma.Operation.MaxBodyBytes.
+const DefaultBodyLimit = 1 << 20
+
+// operationTimeout is the wall time an operation has; streams have none.
+const operationTimeout = 30 * time.Second
+
+const (
+	securityScheme = "token"
+	audienceKey    = "web.audience"
+	bodyLimitKey   = "web.body_limit"
+	streamKey      = "web.stream"
+)
+
+// NewAPI makes the registry of operations over router and serves the
+// OpenAPI 3.1 document at /openapi.json. Errors of every kind leave it as
+// problems; unknown fields and query parameters are refused.
+func NewAPI(router chi.Router, title, version string) huma.API {
+	spec := &huma.OpenAPI{
+		OpenAPI: "3.1.0",
+		Info:    &huma.Info{Title: title, Version: version},
+		Components: &huma.Components{
+			Schemas: newSchemas(),
+			SecuritySchemes: map[string]*huma.SecurityScheme{
+				securityScheme: {Type: "http", Scheme: "bearer", Description: "An opaque token, rsc_<role>_…; pages use it as a cookie."},
+			},
+		},
+	}
+	api := humachi.New(router, huma.Config{
+		OpenAPI:                      spec,
+		Formats:                      map[string]huma.Format{"application/json": jsonFormat},
+		DefaultFormat:                "application/json",
+		RejectUnknownQueryParameters: true,
+	})
+	api.UseMiddleware(admit, prepare)
+	document := sync.OnceValues(func() ([]byte, error) { return json.MarshalIndent(spec, "", "  ") })
+	router.Get("/openapi.json", func(w http.ResponseWriter, r *http.Request) {
+		text, err := document()
+		if err != nil {
+			Problem(w, r, err)
+			return
+		}
+		w.Header().Set("Content-Type", "application/openapi+json")
+		_, _ = w.Write(text)
+	})
+	return api
+}
+
+var jsonFormat = huma.Format{
+	Marshal: func(w io.Writer, v any) error {
+		enc := json.NewEncoder(w)
+		enc.SetEscapeHTML(false)
+		return enc.Encode(v)
+	},
+	Unmarshal: json.Unmarshal,
+}
+
+// Audience says who may call an operation. The zero value admits nobody and
+// cannot be registered, so that no operation is open by oversight.
+type Audience struct {
+	set   bool
+	open  bool
+	roles []events.Role
+}
+
+// Anyone admits everybody, signed in or not.
+func Anyone() Audience { return Audience{set: true, open: true} }
+
+// Only admits the named roles, and every known actor when none is named.
+// The handler still decides which things the actor may see.
+func Only(roles ...events.Role) Audience { return Audience{set: true, roles: roles} }
+
+// Register adds an operation. The audience is checked before the body is
+// read. handler returns fault errors, wrapped or not, and the caller gets
+// their problems. DefaultBodyLimit holds unless op.MaxBodyBytes says more.
+// It panics on a mistake in the operation, at start.
+func Register[I, O any](api huma.API, op huma.Operation, may Audience, handler func(context.Context, *I) (*O, error)) {
+	huma.Register(api, declare(op, may), handler)
+}
+
+// RegisterStream adds an operation that answers with server-sent events.
+// handler checks its input and reads what it needs before a byte is sent, so
+// its error is an ordinary problem; the feed it returns then writes until it
+// returns or a send fails, which means that the client or the server left.
+func RegisterStream[I any](api huma.API, op huma.Operation, may Audience, handler func(context.Context, *I) (feed func(*Stream) error, err error)) {
+	op = declare(op, may)
+	op.Metadata[streamKey] = true
+	op.Responses = map[string]*huma.Response{
+		"200":     {Description: "Server-sent events.", Content: map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{Type: huma.TypeString}}}},
+		"default": op.Responses["default"],
+	}
+	huma.Register(api, op, func(ctx context.Context, in *I) (*huma.StreamResponse, error) {
+		feed, err := handler(ctx, in)
+		if err != nil {
+			return nil, err
+		}
+		return &huma.StreamResponse{Body: func(hctx huma.Context) {
+			r, w := humachi.Unwrap(hctx)
+			stream, err := SSE(w, r)
+			if err != nil {
+				Problem(w, r, err)
+				return
+			}
+			defer stream.Close()
+			if err := feed(stream); err != nil && stream.Context().Err() == nil {
+				stream.fail(err)
+			}
+		}}, nil
+	})
+}
+
+// declare fills in what every operation has in common.
+func declare(op huma.Operation, may Audience) huma.Operation {
+	if !may.set {
+		panic("web.Register " + op.OperationID + ": say who may call it with Anyone or Only")
+	}
+	if op.MaxBodyBytes <= 0 {
+		op.MaxBodyBytes = DefaultBodyLimit
+	}
+	if op.Metadata == nil {
+		op.Metadata = map[string]any{}
+	}
+	op.Metadata[audienceKey] = may
+	op.Metadata[bodyLimitKey] = op.MaxBodyBytes
+	op.MaxBodyBytes = -1 // prepare reads the body; huma would refuse one of exactly the limit
+	if !may.open {
+		op.Security = []map[string][]string{{securityScheme: {}}}
+		if op.Extensions == nil {
+			op.Extensions = map[string]any{}
+		}
+		roles := may.roles
+		if len(roles) == 0 {
+			roles = events.Roles()
+		}
+		op.Extensions["x-roles"] = roles
+	}
+	if op.Responses == nil {
+		op.Responses = map[string]*huma.Response{}
+	}
+	op.Responses["default"] = &huma.Response{
+		Description: "A problem.",
+		Content:     map[string]*huma.MediaType{ProblemType: {Schema: &huma.Schema{Ref: "#/components/schemas/" + problemSchema}}},
+	}
+	return op
+}
+
+// admit refuses whom the operation's audience does not include.
+func admit(ctx huma.Context, next func(huma.Context)) {
+	if may, ok := ctx.Operation().Metadata[audienceKey].(Audience); ok && !may.open {
+		if _, err := Require(ctx.Context(), may.roles...); err != nil {
+			r, w := humachi.Unwrap(ctx)
+			Problem(w, r, err)
+			return
+		}
+	}
+	next(ctx)
+}
+
+// prepare sets the operation's time limit and reads and checks its body.
+func prepare(ctx huma.Context, next func(huma.Context)) {
+	op := ctx.Operation()
+	if op.RequestBody != nil {
+		r, w := humachi.Unwrap(ctx)
+		limit, ok := op.Metadata[bodyLimitKey].(int64)
+		if !ok {
+			limit = DefaultBodyLimit
+		}
+		if err := readBody(w, r, op, limit); err != nil {
+			Problem(w, r, err)
+			return
+		}
+	}
+	if op.Metadata[streamKey] != true {
+		limited, cancel := context.WithTimeout(ctx.Context(), operationTimeout)
+		defer cancel()
+		ctx = huma.WithContext(ctx, limited)
+	}
+	next(ctx)
+}
+
+const problemSchema = "Problem"
+
+// newSchemas names schemas by type. Two slices may use one name for two
+// types: the second then carries its package's name.
+func newSchemas() huma.Registry {
+	taken := map[string]reflect.Type{}
+	registry := huma.NewMapRegistry("#/components/schemas/", func(t reflect.Type, hint string) string {
+		for t.Kind() == reflect.Pointer {
+			t = t.Elem()
+		}
+		if t == reflect.TypeFor[ProblemBody]() {
+			return problemSchema
+		}
+		name := huma.DefaultSchemaNamer(t, hint)
+		if owner, ok := taken[name]; ok && owner != t && t.Kind() == reflect.Struct {
+			name = packageWord(t) + name
+		}
+		if t.Kind() == reflect.Struct {
+			taken[name] = t
+		}
+		return name
+	})
+	registerIDs(registry)
+	registry.Schema(reflect.TypeFor[ProblemBody](), true, "")
+	return registry
+}
