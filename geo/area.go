@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"time"
 )
 
 // AreaID names a promise area. In the built-in set it is the six-digit
@@ -60,15 +59,21 @@ type Areas struct {
 	areas []Area
 	byID  map[AreaID]int
 
-	// Centres: the nearest centre that reaches the point has it.
-	centres *Index[int]
-	reach   float64          // metres; the widest reach of all
+	// Centres, one for each area: the nearest that reaches the point has it.
+	centres []centre
 	within  func(Point) bool // a country's limits, or nil
 
 	// Polygons, in order of preference: urban first, then the smaller.
 	shapes []shape
 	grid   map[gridSquare][]int // shapes by square degree
 	wide   []int                // shapes over too many squares to list
+}
+
+// centre is an area's centre and the squared chord that it covers. A plain scan
+// over them is faster than any index for some thousands.
+type centre struct {
+	pos    unit
+	reach2 float64
 }
 
 // shape is one polygon of an area.
@@ -86,11 +91,12 @@ func squareOf(lat, lng float64) gridSquare {
 
 // newCentres builds a set of areas that have centres and radii.
 func newCentres(areas []Area, within func(Point) bool) *Areas {
-	s := &Areas{areas: areas, within: within, centres: NewIndex[int]()}
+	s := &Areas{areas: areas, within: within, centres: make([]centre, len(areas))}
 	s.indexIDs()
 	for i, a := range areas {
-		s.centres.Put(i, a.Centre, 0, true, time.Time{})
-		s.reach = max(s.reach, a.CoveredKm*1000)
+		arc := min(math.Pi, a.CoveredKm*1000/EarthRadius)
+		chord := 2 * math.Sin(arc/2)
+		s.centres[i] = centre{pos: unitOf(a.Centre), reach2: chord * chord}
 	}
 	return s
 }
@@ -167,27 +173,29 @@ func (s *Areas) Locate(p Point) (Place, error) {
 	return s.locateShape(p)
 }
 
+// locateCentre looks at every centre; a country's limits come last, they cost most.
 func (s *Areas) locateCentre(p Point) (Place, error) {
-	outside := &OutsideError{Point: p}
-	foreign := s.within != nil && !s.within(p)
-	for hit := range s.centres.Near(p, 0) {
-		a := s.areas[hit.Key]
-		if outside.Nearest.ID == "" {
-			outside.Nearest, outside.Km = a, hit.Metres/1000
+	pos := unitOf(p)
+	nearest, nearest2 := 0, math.Inf(1)
+	covering, covering2 := -1, math.Inf(1)
+	for i := range s.centres {
+		c := &s.centres[i]
+		d2 := pos.chord2(c.pos)
+		if d2 < nearest2 {
+			nearest, nearest2 = i, d2
 		}
-		if foreign || hit.Metres > s.reach {
-			break
+		if d2 < covering2 && d2 <= c.reach2 {
+			covering, covering2 = i, d2
 		}
-		if hit.Metres > a.CoveredKm*1000 {
-			continue
-		}
-		place := Place{Area: a, Tier: County, Metres: hit.Metres}
-		if hit.Metres <= a.UrbanKm*1000 {
-			place.Tier = Urban
-		}
-		return place, nil
 	}
-	return Place{}, outside
+	if covering < 0 || s.within != nil && !s.within(p) {
+		return Place{}, &OutsideError{Point: p, Nearest: s.areas[nearest], Km: arcMetres(nearest2) / 1000}
+	}
+	place := Place{Area: s.areas[covering], Tier: County, Metres: arcMetres(covering2)}
+	if place.Metres <= place.Area.UrbanKm*1000 {
+		place.Tier = Urban
+	}
+	return place, nil
 }
 
 func (s *Areas) locateShape(p Point) (Place, error) {
@@ -211,6 +219,11 @@ func (s *Areas) outsideShapes(p Point) error {
 	e := &OutsideError{Point: p, Km: math.Inf(1)}
 	for i := range s.shapes {
 		sh := &s.shapes[i]
+		// A degree of latitude is 111 km everywhere: skip what is further north or
+		// south than the best.
+		if gap := max(sh.box.south-p.Lat, p.Lat-sh.box.north); gap*111 > e.Km {
+			continue
+		}
 		if km := sh.outer.metresTo(p) / 1000; km < e.Km {
 			e.Nearest, e.Km = s.areas[sh.area], km
 		}

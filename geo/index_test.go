@@ -212,7 +212,7 @@ func TestCallerMayChangeTheIndexWithAHitInHand(t *testing.T) {
 
 func TestIndexUnderManyWritersAndReaders(t *testing.T) {
 	t.Parallel()
-	const crews, writers, readers, rounds = 400, 4, 4, 300
+	const crews, writers, readers, rounds = 200, 4, 4, 60
 	ix := NewIndex[string]()
 	key := func(n int) string { return fmt.Sprintf("crw_%03d", n) }
 	// The last ten stand still, free: every search must find them, in order.
