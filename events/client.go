@@ -25,6 +25,11 @@ type ClientConfig struct {
 	// systems can share a cluster. Empty for a cluster of one's own.
 	Prefix string
 
+	// Session is how long a consumer may be silent before its partitions go
+	// to others, in wall time; 10 s when zero. Kafka itself refuses less
+	// than 6 s unless told otherwise.
+	Session time.Duration
+
 	SASLMechanism    string // PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512; empty for none
 	SASLUser         string
 	SASLPasswordFile string // read at every connection, so that a password may rotate

@@ -68,7 +68,6 @@ type Runner struct {
 	log     *slog.Logger
 	metrics *Metrics
 	groups  map[string]map[Topic]*work
-	session time.Duration
 }
 
 // NewRunner makes a runner of handlers and batches; Run it. metrics may be nil.
@@ -77,7 +76,10 @@ func NewRunner(cfg ClientConfig, pool *pgxpool.Pool, log *slog.Logger, metrics *
 		return nil, err
 	}
 	r := &Runner{cfg: cfg, pool: pool, log: log, metrics: metrics,
-		groups: map[string]map[Topic]*work{}, session: sessionTimeout}
+		groups: map[string]map[Topic]*work{}}
+	if r.cfg.Session == 0 {
+		r.cfg.Session = sessionTimeout
+	}
 	for _, h := range handlers {
 		w, err := r.work(h.Group, h.Topic)
 		if err != nil {

@@ -26,6 +26,7 @@ import (
 	"os"
 	"strconv"
 	"syscall"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
 
@@ -90,6 +91,8 @@ func Start(ctx context.Context, opts Options) (*Broker, error) {
 func settings(opts Options) []kfake.Opt {
 	return []kfake.Opt{
 		kfake.ClusterID("rescued-dev"),
+		// Tests of dead replicas need not wait Kafka's six seconds.
+		kfake.GroupMinSessionTimeout(500 * time.Millisecond),
 		kfake.WithLogger(brokerLog{opts.Log}),
 		kfake.BrokerConfigs(map[string]string{
 			// How often old positions are looked for, in milliseconds. The hour

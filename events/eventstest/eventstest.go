@@ -43,7 +43,9 @@ func Broker(t testing.TB) events.ClientConfig {
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, b.Close()) })
 		cfg = b.Config()
+		cfg.Session = time.Second
 	} else {
+		cfg.Session = 6 * time.Second // the least that Kafka allows by default
 		cfg.Prefix = fmt.Sprintf("test-%s-", uuid.NewString()[:8])
 		t.Cleanup(func() { clear(t, cfg) })
 	}

@@ -48,7 +48,7 @@ COMMENT ON TABLE events.outbox IS 'Journal rows that still have to be published.
 
 -- The last number given. Its row lock makes numbering one at a time.
 CREATE TABLE events.feed (
-    only    boolean PRIMARY KEY DEFAULT true CHECK (only),
+    one     boolean PRIMARY KEY DEFAULT true CHECK (one),
     last_no bigint  NOT NULL CHECK (last_no >= 0)
 );
 INSERT INTO events.feed (last_no) VALUES (0);

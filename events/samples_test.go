@@ -1,0 +1,144 @@
+package events_test
+
+import (
+	"context"
+	"log/slog"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"rescued/events"
+	"rescued/internal/pg"
+)
+
+var (
+	noon   = time.Date(2026, 3, 1, 4, 0, 0, 123456000, time.UTC)
+	quietL = slog.New(slog.DiscardHandler)
+	by     = events.System("test")
+)
+
+func u(n byte) uuid.UUID {
+	return uuid.UUID{0x01, 0x98, 0x5a, 0x3c, 0x7e, 0x00, 0x70, 0x00, 0x80, 0, 0, 0, 0, 0, 0, n}
+}
+
+func after(d time.Duration) time.Time   { return noon.Add(d) }
+func pAfter(d time.Duration) *time.Time { at := noon.Add(d); return &at }
+func ptr[T any](v T) *T                 { return &v }
+
+// samples has every registered event once, with every field filled.
+func samples() []events.Event {
+	req := events.IDFromUUID[events.RequestID](u(1))
+	crew := events.IDFromUUID[events.CrewID](u(2))
+	offer := events.IDFromUUID[events.OfferID](u(3))
+	gua := events.IDFromUUID[events.GuaranteeID](u(4))
+	cmp := events.IDFromUUID[events.CompensationID](u(5))
+	const area = "shanghai-pudong"
+	promise := events.Promise{Minutes: 45, DueAt: after(45 * time.Minute), Policy: "example-45", PolicyVersion: 1,
+		Rule: "urban", Reason: "Urban area: 45 minutes."}
+	reasons := []events.Reason{{At: pAfter(50 * time.Minute), Code: "late", ZH: "晚到5分钟", EN: "5 minutes late", Fen: 2000}}
+	return []events.Event{
+		events.RequestOpened{RequestID: req, Area: area, Tier: "urban", OpenedAt: noon, Priority: 1, Problem: "tow_flatbed",
+			Capabilities: []string{"tow_flatbed"}, Location: events.LatLng{Lat: 31.2304, Lng: 121.4737}, RoadClass: "urban",
+			Promise: promise, PartnerID: ptr(events.IDFromUUID[events.PartnerID](u(6))), PartnerRef: "A-17"},
+		events.RequestRefused{IntakeID: "A-18", Source: "//maker.example/app", Code: "duplicate", Detail: "The vehicle has an open request.",
+			Fields: []events.RefusedField{{Field: "plate", Code: "duplicate", Detail: "This plate has an open request."}}, RequestID: &req, RefusedAt: noon},
+		events.OfferMade{OfferID: offer, RequestID: req, Area: area, CrewID: crew, MadeAt: noon, ExpiresAt: after(45 * time.Second),
+			TravelS: 720, ExpectedAt: after(12 * time.Minute), Metres: 4210, Reason: "Soonest of 3."},
+		events.OfferLapsed{OfferID: offer, RequestID: req, Area: area, CrewID: crew, Outcome: "declined", Reason: "no_fuel", LapsedAt: after(20 * time.Second)},
+		events.RequestAssigned{RequestID: req, Area: area, OfferID: offer, CrewID: crew, AssignedAt: after(30 * time.Second), ExpectedAt: after(12 * time.Minute)},
+		events.RequestStranded{RequestID: req, Area: area, StrandedAt: after(time.Minute), WhyNot: map[string]int{"busy": 4, "incapable": 2}},
+		events.CrewDeparted{RequestID: req, Area: area, CrewID: crew, DepartedAt: after(2 * time.Minute)},
+		events.ArrivalUnproven{RequestID: req, Area: area, CrewID: crew, ClaimedAt: after(13 * time.Minute), Why: "The last fix is 2 km away."},
+		events.CrewArrived{RequestID: req, Area: area, CrewID: crew, ArrivedAt: after(50 * time.Minute), Source: "gps",
+			Evidence: events.ArrivalEvidence{GPSAt: pAfter(50 * time.Minute), OwnerAt: pAfter(51 * time.Minute), ClaimedAt: pAfter(52 * time.Minute),
+				OperatorAt: pAfter(53 * time.Minute), FixMetres: ptr(40), FixAgeS: ptr(12), Note: "dwell of 30 s"}},
+		events.RequestReleased{RequestID: req, Area: area, CrewID: crew, ReleasedAt: after(5 * time.Minute), Reason: "breakdown", FromState: "en_route"},
+		events.RequestCancelled{RequestID: req, Area: area, CancelledAt: after(6 * time.Minute), Reason: "solved", FromState: "assigned", CrewID: &crew},
+		events.RequestFinished{RequestID: req, Area: area, CrewID: crew, FinishedAt: after(80 * time.Minute), Outcome: "towed"},
+		events.CrewPositioned{CrewID: crew, FixedAt: noon, Location: events.LatLng{Lat: 31.2, Lng: 121.5}, AccuracyM: 8.5, HeardAt: after(time.Second)},
+		events.CrewChanged{CrewID: crew, ProviderID: events.IDFromUUID[events.ProviderID](u(7)), State: "available",
+			Capabilities: []string{"battery_jump", "tyre"}, ChangedAt: noon, Version: 3},
+		events.GuaranteeArmed{GuaranteeID: gua, RequestID: req, Area: area, ArmedAt: noon, Promise: promise},
+		events.GuaranteeAtRisk{GuaranteeID: gua, RequestID: req, Area: area, DueAt: promise.DueAt, NoticedAt: after(30 * time.Minute), Reason: "expected_late"},
+		events.GuaranteeBreached{GuaranteeID: gua, RequestID: req, Area: area, DueAt: promise.DueAt, NoticedAt: after(46 * time.Minute)},
+		events.GuaranteeSettled{GuaranteeID: gua, RequestID: req, Area: area, Outcome: "late", DueAt: promise.DueAt,
+			StoppedAt: pAfter(50 * time.Minute), LateS: 300, OwedFen: 2000, Reasons: reasons},
+		events.CompensationAccrued{CompensationID: cmp, GuaranteeID: gua, RequestID: req, Area: area, Fen: 2000, Policy: "example-45",
+			PolicyVersion: 1, AccruedAt: after(50 * time.Minute), Reasons: reasons},
+		events.CompensationChanged{CompensationID: cmp, RequestID: req, Area: area, State: "approved", Fen: 2000, ChangedAt: after(2 * time.Hour), Reason: "policy"},
+	}
+}
+
+func TestSamplesFillEveryField(t *testing.T) {
+	t.Parallel()
+	require.Len(t, samples(), len(events.Registered()))
+	for i, ev := range samples() {
+		require.Equal(t, events.Registered()[i].EventType(), ev.EventType())
+		requireFilled(t, ev.EventType(), reflect.ValueOf(ev))
+	}
+}
+
+func requireFilled(t *testing.T, path string, v reflect.Value) {
+	t.Helper()
+	require.False(t, v.IsZero(), "%s is empty in the sample", path)
+	if v.Kind() == reflect.Pointer {
+		v = v.Elem()
+	}
+	if v.Kind() != reflect.Struct || v.Type() == reflect.TypeFor[time.Time]() {
+		return
+	}
+	for i := range v.NumField() {
+		if f := v.Type().Field(i); f.IsExported() {
+			requireFilled(t, path+"."+f.Name, v.Field(i))
+		}
+	}
+}
+
+// departed is a small event of the requests topic, told apart by its crew.
+func departed(area string, crew events.CrewID) events.CrewDeparted {
+	return events.CrewDeparted{RequestID: events.NewID[events.RequestID](), Area: area, CrewID: crew, DepartedAt: noon}
+}
+
+// appendAll appends in one transaction.
+func appendAll(t testing.TB, pool *pgxpool.Pool, evs ...events.Event) {
+	t.Helper()
+	require.NoError(t, pg.InTx(context.Background(), pool, func(tx pgx.Tx) error {
+		return events.Append(context.Background(), tx, by, noon, 1, evs...)
+	}))
+}
+
+// start runs a loop until the test ends or stop is called.
+func start(t testing.TB, run func(context.Context) error) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- run(ctx) }()
+	stopped := false
+	stop = func() {
+		if stopped {
+			return
+		}
+		stopped = true
+		cancel()
+		select {
+		case err := <-done:
+			require.NoError(t, err)
+		case <-time.After(20 * time.Second):
+			t.Error("a loop does not end with its context")
+		}
+	}
+	t.Cleanup(stop)
+	return stop
+}
+
+func count(t testing.TB, pool *pgxpool.Pool, sql string, args ...any) int {
+	t.Helper()
+	var n int
+	require.NoError(t, pool.QueryRow(context.Background(), sql, args...).Scan(&n))
+	return n
+}
