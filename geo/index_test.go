@@ -269,3 +269,16 @@ func TestIndexUnderManyWritersAndReaders(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// A lone crew that drives to the next cell takes every node above it along: the
+// new leaf hangs from nodes that the old one was the last to need.
+func TestALoneCrewStaysFoundAsItDrives(t *testing.T) {
+	t.Parallel()
+	ix, m := NewIndex[int](), model{}
+	for i := range 400 {
+		s := Standing{Point: Offset(Point{31, 121}, float64(i)*3_000, float64(i)*1_000), Can: 1, Free: true, Seen: noon.Add(time.Duration(i) * time.Minute)}
+		require.True(t, ix.Put(1, s.Point, s.Can, s.Free, s.Seen))
+		m[1] = s
+		m.checkNear(t, ix, Point{31, 121}, 1)
+	}
+}
