@@ -1,0 +1,75 @@
+package sla
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"rescued/events"
+	"rescued/internal/fault"
+)
+
+// Handlers keeps promises from what dispatch tells. What an event says
+// becomes a fact of the request's timeline; the verdict follows from all
+// facts, so it does not matter in which order they come, or how often.
+func (s *Service) Handlers() []events.Handler {
+	return []events.Handler{{Group: "sla", Topic: events.TopicRequests, Handle: s.handle}}
+}
+
+// handle applies one event; what bears on no promise is passed over.
+func (s *Service) handle(ctx context.Context, tx pgx.Tx, env events.Envelope) (err error) {
+	defer fault.Wrap(&err, "sla: %s %s", env.Type, env.ID)
+	switch env.Type {
+	case events.RequestOpened{}.EventType():
+		ev, err := events.Decode[events.RequestOpened](env)
+		if err != nil {
+			return err
+		}
+		return s.arm(ctx, tx, ev)
+	case events.OfferMade{}.EventType():
+		return told(ctx, s, tx, env, func(ev events.OfferMade) (events.RequestID, Fact) {
+			return ev.RequestID, Fact{Kind: FactOffered, At: ev.MadeAt, Until: ev.ExpectedAt, Crew: ev.CrewID}
+		})
+	case events.OfferLapsed{}.EventType():
+		return told(ctx, s, tx, env, func(ev events.OfferLapsed) (events.RequestID, Fact) {
+			return ev.RequestID, Fact{Kind: FactLapsed, At: ev.LapsedAt, Crew: ev.CrewID, Source: ev.Outcome}
+		})
+	case events.RequestAssigned{}.EventType():
+		return told(ctx, s, tx, env, func(ev events.RequestAssigned) (events.RequestID, Fact) {
+			return ev.RequestID, Fact{Kind: FactAssigned, At: ev.AssignedAt, Until: ev.ExpectedAt, Crew: ev.CrewID}
+		})
+	case events.CrewArrived{}.EventType():
+		return told(ctx, s, tx, env, func(ev events.CrewArrived) (events.RequestID, Fact) {
+			return ev.RequestID, Fact{Kind: FactArrived, At: ev.ArrivedAt, Crew: ev.CrewID, Source: ev.Source}
+		})
+	case events.RequestReleased{}.EventType():
+		return told(ctx, s, tx, env, func(ev events.RequestReleased) (events.RequestID, Fact) {
+			return ev.RequestID, Fact{Kind: FactReleased, At: ev.ReleasedAt, Crew: ev.CrewID, Source: ev.FromState}
+		})
+	case events.RequestCancelled{}.EventType():
+		return told(ctx, s, tx, env, func(ev events.RequestCancelled) (events.RequestID, Fact) {
+			return ev.RequestID, Fact{Kind: FactCancelled, At: ev.CancelledAt}
+		})
+	case events.RequestFinished{}.EventType():
+		return told(ctx, s, tx, env, func(ev events.RequestFinished) (events.RequestID, Fact) {
+			return ev.RequestID, Fact{Kind: FactFinished, At: ev.FinishedAt, Crew: ev.CrewID, Source: ev.Outcome}
+		})
+	}
+	return nil
+}
+
+var errNoTime = fault.New(fault.Invalid, "event_without_time", "The event does not say when it happened.")
+
+// told reads an event as the fact it tells and hears it.
+func told[E events.Event](ctx context.Context, s *Service, tx pgx.Tx, env events.Envelope, read func(E) (events.RequestID, Fact)) error {
+	ev, err := events.Decode[E](env)
+	if err != nil {
+		return err
+	}
+	id, fact := read(ev)
+	if fact.At.Before(time.Unix(0, 0)) {
+		return errNoTime
+	}
+	return s.hear(ctx, tx, id, env.ID, fact)
+}

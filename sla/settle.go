@@ -1,0 +1,121 @@
+package sla
+
+import (
+	"context"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5"
+
+	"rescued/events"
+	"rescued/internal/fault"
+	"rescued/internal/pg"
+)
+
+// Approve lets a compensation be paid. Like each decision about money it is
+// finance's, needs a reason, and is refused with ErrStale unless seen is the
+// present version.
+func (s *Service) Approve(ctx context.Context, by events.Actor, id events.CompensationID, seen int64, why string) (Compensation, error) {
+	return s.decide(ctx, by, id, seen, why, evApprove)
+}
+
+// Dispute doubts a compensation before it is paid. Operators may as well. An
+// approval it had is gone.
+func (s *Service) Dispute(ctx context.Context, by events.Actor, id events.CompensationID, seen int64, why string) (Compensation, error) {
+	return s.decide(ctx, by, id, seen, why, evDispute)
+}
+
+// Uphold decides a dispute for the owner. Whoever raised it may not: ErrFourEyes.
+func (s *Service) Uphold(ctx context.Context, by events.Actor, id events.CompensationID, seen int64, why string) (Compensation, error) {
+	return s.decide(ctx, by, id, seen, why, evUphold)
+}
+
+// Overturn decides a dispute against the compensation, which becomes void.
+// Whoever raised it may not: ErrFourEyes.
+func (s *Service) Overturn(ctx context.Context, by events.Actor, id events.CompensationID, seen int64, why string) (Compensation, error) {
+	return s.decide(ctx, by, id, seen, why, evOverturn)
+}
+
+// Void takes a compensation back. It is accrued again only when news of the
+// rescue leads to a verdict of another amount.
+func (s *Service) Void(ctx context.Context, by events.Actor, id events.CompensationID, seen int64, why string) (Compensation, error) {
+	return s.decide(ctx, by, id, seen, why, evVoid)
+}
+
+func (s *Service) decide(ctx context.Context, by events.Actor, id events.CompensationID, seen int64, why string, ev CompensationEvent) (c Compensation, err error) {
+	defer fault.Wrap(&err, "%s %s", ev, id)
+	if !by.Is(events.RoleFinance) && !(ev == evDispute && by.Is(events.RoleOperator)) {
+		return Compensation{}, forbidden(by)
+	}
+	if why, err = checkReason(why); err != nil {
+		return Compensation{}, err
+	}
+	err = s.inTx(ctx, func(tx pgx.Tx) error {
+		c, err = lockCompensation(ctx, tx, id)
+		if pg.NotFound(err) {
+			return ErrNoCompensation
+		}
+		if err != nil {
+			return err
+		}
+		if c.Version != seen {
+			return ErrStale.With("version", c.Version)
+		}
+		c, err = stepCompensation(ctx, tx, c, ev, by, why, s.now())
+		return err
+	})
+	return c, err
+}
+
+// stepCompensation moves a locked compensation by its table, books what the
+// step means and tells so. Nothing else writes its state.
+func stepCompensation(ctx context.Context, tx pgx.Tx, c Compensation, ev CompensationEvent, by events.Actor, why string, now time.Time) (Compensation, error) {
+	next, err := compensationTable.Next(c.State, ev)
+	if err != nil {
+		return c, err
+	}
+	who := by.String()
+	switch next {
+	case Approved:
+		if ev != evUnbatch && ev != evBounce { // those keep the approval it had
+			c.ApprovedBy, c.ApprovedWhy = who, why
+		}
+	case Disputed:
+		c.ApprovedBy, c.ApprovedWhy = "", ""
+		c.DisputedBy, c.DisputedWhy = who, why
+	case Voided:
+		c.VoidedBy, c.VoidedWhy = who, why
+	}
+	c.State, c.Version, c.ChangedAt = next, c.Version+1, now
+	if err := updateCompensation(ctx, tx, c); pg.Violates(err, "four_eyes") {
+		return c, ErrFourEyes
+	} else if err != nil {
+		return c, err
+	}
+	if next == Voided {
+		if err := postVoid(ctx, tx, c, by, now); err != nil {
+			return c, err
+		}
+	}
+	return c, events.Append(ctx, tx, by, now, c.Version, events.CompensationChanged{
+		CompensationID: c.ID, RequestID: c.RequestID, Area: c.Area, State: string(c.State),
+		Fen: int64(c.Fen), ChangedAt: now, Reason: why,
+	})
+}
+
+const longestReason = 500
+
+// checkReason trims the reason of a decision and refuses none or too long a one.
+func checkReason(why string) (string, error) {
+	why = strings.TrimSpace(why)
+	switch n := utf8.RuneCountInString(why); {
+	case n == 0:
+		return "", fault.InvalidFields([]fault.Field{{Field: "reason", Code: "required", Detail: "is missing; say why, it is kept with the decision"}})
+	case n > longestReason:
+		return "", fault.InvalidFields([]fault.Field{{Field: "reason", Code: "too_long", Detail: "is longer than 500 characters; shorten it"}})
+	case !utf8.ValidString(why) || strings.ContainsRune(why, 0):
+		return "", fault.InvalidFields([]fault.Field{{Field: "reason", Code: "text", Detail: "is not plain text"}})
+	}
+	return why, nil
+}

@@ -1,0 +1,238 @@
+package sla
+
+import (
+	"context"
+	"embed"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"rescued/events"
+	"rescued/internal/pg"
+)
+
+//go:embed migrations/*.sql
+var migrationFiles embed.FS
+
+// Migrations builds the schema "sla".
+var Migrations = pg.Migrations{Schema: "sla", Files: migrationFiles}
+
+// nullable writes the zero time as NULL.
+func nullable(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+// utc reads a nullable time: NULL is the zero time.
+func utc(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return t.UTC()
+}
+
+// insertPolicy reports false when that version is there already.
+func insertPolicy(ctx context.Context, tx pgx.Tx, p Policy, document string, by events.Actor, now time.Time) (bool, error) {
+	tag, err := tx.Exec(ctx, `
+		INSERT INTO sla.policies (name, version, document, effective_from, added_at, added_by)
+		VALUES ($1, $2, $3, coalesce($4, '-infinity'::timestamptz), $5, $6)
+		ON CONFLICT (name, version) DO NOTHING`,
+		p.Name, p.Version, document, p.EffectiveFrom, now, by.String())
+	return tag.RowsAffected() == 1, err
+}
+
+// findPolicy gives the document of a version.
+func findPolicy(ctx context.Context, db events.Querier, name string, version int) (document string, err error) {
+	err = db.QueryRow(ctx, `SELECT document FROM sla.policies WHERE name = $1 AND version = $2`, name, version).Scan(&document)
+	return document, err
+}
+
+// findPolicyAt gives the version of a policy in force at a moment.
+func findPolicyAt(ctx context.Context, db events.Querier, name string, at time.Time) (version int, err error) {
+	err = db.QueryRow(ctx, `
+		SELECT version FROM sla.policies WHERE name = $1 AND effective_from <= $2
+		ORDER BY effective_from DESC, version DESC LIMIT 1`, name, at).Scan(&version)
+	return version, err
+}
+
+// policyRow is a stored version with who put it there.
+type policyRow struct {
+	Document string
+	AddedAt  time.Time
+	AddedBy  string
+}
+
+func listPolicies(ctx context.Context, db events.Querier) ([]policyRow, error) {
+	rows, err := db.Query(ctx, `SELECT document, added_at, added_by FROM sla.policies ORDER BY name, version`)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[policyRow])
+}
+
+// insertFact reports false when the fact is known already.
+func insertFact(ctx context.Context, tx pgx.Tx, id events.RequestID, f Fact, told events.EventID, now time.Time) (bool, error) {
+	tag, err := tx.Exec(ctx, `
+		INSERT INTO sla.facts (request_id, kind, happened_at, until_at, crew_id, source, event_id, heard_at)
+		VALUES ($1, $2, $3, coalesce($4, '-infinity'::timestamptz),
+			coalesce($5, '00000000-0000-0000-0000-000000000000'::uuid), $6, $7, $8)
+		ON CONFLICT DO NOTHING`,
+		id, f.Kind, micro(f.At), nullable(micro(f.Until)), f.Crew, f.Source, told, now)
+	return tag.RowsAffected() == 1, err
+}
+
+func listFacts(ctx context.Context, db events.Querier, id events.RequestID) ([]Fact, error) {
+	rows, err := db.Query(ctx, `
+		SELECT kind, happened_at, nullif(until_at, '-infinity'),
+			nullif(crew_id, '00000000-0000-0000-0000-000000000000'), source
+		FROM sla.facts WHERE request_id = $1`, id)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (Fact, error) {
+		var f Fact
+		var until *time.Time
+		err := row.Scan(&f.Kind, &f.At, &until, &f.Crew, &f.Source)
+		f.At, f.Until = f.At.UTC(), utc(until)
+		return f, err
+	})
+}
+
+const guaranteeColumns = `id, request_id, area, tier, priority, partner_id, state, version, opened_at,
+	promise_minutes, promise_due_at, promise_rule, promise_reason, policy, policy_version,
+	expected_at, at_risk_at, breached_at, waived_at, waived_why,
+	outcome, cancelled, due_at, stopped_at, late_us, owed_fen, review, reasons, changed_at`
+
+func scanGuarantee(row pgx.CollectableRow) (Guarantee, error) {
+	var g Guarantee
+	var expected, atRisk, breached, waived, stopped *time.Time
+	var lateUS int64
+	p, v := &g.Promise, &g.Verdict
+	err := row.Scan(&g.ID, &g.RequestID, &g.Area, &g.Tier, &g.Priority, &g.PartnerID, &g.State, &g.Version, &g.OpenedAt,
+		&p.Minutes, &p.DueAt, &p.Rule, &p.Reason, &p.Policy, &p.PolicyVersion,
+		&expected, &atRisk, &breached, &waived, &g.WaivedWhy,
+		&v.Outcome, &v.Cancelled, &v.DueAt, &stopped, &lateUS, &v.Fen, &v.Review, &v.Reasons, &g.ChangedAt)
+	g.OpenedAt, p.DueAt, v.DueAt, g.ChangedAt = g.OpenedAt.UTC(), p.DueAt.UTC(), v.DueAt.UTC(), g.ChangedAt.UTC()
+	g.ExpectedAt, g.AtRiskAt, g.BreachedAt, g.WaivedAt = utc(expected), utc(atRisk), utc(breached), utc(waived)
+	v.StoppedAt, v.Late = utc(stopped), time.Duration(lateUS)*time.Microsecond
+	return g, err
+}
+
+// insertGuarantee reports false when the request has a guarantee already.
+func insertGuarantee(ctx context.Context, tx pgx.Tx, g Guarantee) (bool, error) {
+	p, v := g.Promise, g.Verdict
+	tag, err := tx.Exec(ctx, `
+		INSERT INTO sla.guarantees (`+guaranteeColumns+`)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
+			$21, $22, $23, $24, $25, $26, $27, $28, $29)
+		ON CONFLICT (request_id) DO NOTHING`,
+		g.ID, g.RequestID, g.Area, g.Tier, g.Priority, g.PartnerID, g.State, g.Version, g.OpenedAt,
+		p.Minutes, p.DueAt, p.Rule, p.Reason, p.Policy, p.PolicyVersion,
+		nullable(g.ExpectedAt), nullable(g.AtRiskAt), nullable(g.BreachedAt), nullable(g.WaivedAt), g.WaivedWhy,
+		v.Outcome, v.Cancelled, v.DueAt, nullable(v.StoppedAt), v.Late.Microseconds(), v.Fen, v.Review, v.Reasons, g.ChangedAt)
+	return tag.RowsAffected() == 1, err
+}
+
+// updateGuarantee writes what may change of g, whose Version is the new one,
+// over the version before it.
+func updateGuarantee(ctx context.Context, tx pgx.Tx, g Guarantee) error {
+	v := g.Verdict
+	tag, err := tx.Exec(ctx, `
+		UPDATE sla.guarantees SET state = $3, version = $2,
+			expected_at = $4, at_risk_at = $5, breached_at = $6, waived_at = $7, waived_why = $8,
+			outcome = $9, cancelled = $10, due_at = $11, stopped_at = $12, late_us = $13, owed_fen = $14,
+			review = $15, reasons = $16, changed_at = $17
+		WHERE id = $1 AND version = $2 - 1`,
+		g.ID, g.Version, g.State,
+		nullable(g.ExpectedAt), nullable(g.AtRiskAt), nullable(g.BreachedAt), nullable(g.WaivedAt), g.WaivedWhy,
+		v.Outcome, v.Cancelled, v.DueAt, nullable(v.StoppedAt), v.Late.Microseconds(), v.Fen,
+		v.Review, v.Reasons, g.ChangedAt)
+	if err == nil && tag.RowsAffected() != 1 {
+		return ErrStale
+	}
+	return err
+}
+
+// lockGuarantee gives a request's guarantee, locked until tx ends.
+func lockGuarantee(ctx context.Context, tx pgx.Tx, id events.RequestID) (Guarantee, error) {
+	rows, err := tx.Query(ctx, `SELECT `+guaranteeColumns+` FROM sla.guarantees WHERE request_id = $1 FOR UPDATE`, id)
+	if err != nil {
+		return Guarantee{}, err
+	}
+	return pgx.CollectExactlyOneRow(rows, scanGuarantee)
+}
+
+func findGuarantee(ctx context.Context, db events.Querier, id events.RequestID) (Guarantee, error) {
+	rows, err := db.Query(ctx, `SELECT `+guaranteeColumns+` FROM sla.guarantees WHERE request_id = $1`, id)
+	if err != nil {
+		return Guarantee{}, err
+	}
+	return pgx.CollectExactlyOneRow(rows, scanGuarantee)
+}
+
+// lockPastDue takes armed guarantees whose deadline has passed, the longest
+// passed first, leaving those somebody else holds.
+func lockPastDue(ctx context.Context, tx pgx.Tx, now time.Time, limit int) ([]Guarantee, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT `+guaranteeColumns+` FROM sla.guarantees
+		WHERE state = 'armed' AND due_at < $1
+		ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED`, now, limit)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, scanGuarantee)
+}
+
+// lockAtRisk takes armed guarantees without an alarm that are due by soon, or
+// whose crew is expected after the deadline, leaving those somebody else
+// holds. What has already passed is not at risk but broken.
+func lockAtRisk(ctx context.Context, tx pgx.Tx, now, soon time.Time, limit int) ([]Guarantee, error) {
+	// Two arms, so that each can use its own index.
+	rows, err := tx.Query(ctx, `
+		SELECT `+guaranteeColumns+` FROM sla.guarantees
+		WHERE id IN (
+			(SELECT id FROM sla.guarantees
+			 WHERE state = 'armed' AND at_risk_at IS NULL AND review = '' AND due_at BETWEEN $1 AND $2
+			 ORDER BY due_at LIMIT $3)
+			UNION ALL
+			(SELECT id FROM sla.guarantees
+			 WHERE state = 'armed' AND at_risk_at IS NULL AND review = '' AND expected_at > due_at AND due_at >= $1
+			 ORDER BY due_at LIMIT $3))
+		AND state = 'armed' AND at_risk_at IS NULL
+		ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED`, now, soon, limit)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, scanGuarantee)
+}
+
+// GuaranteeFilter narrows a list of guarantees; zero values do not.
+type GuaranteeFilter struct {
+	State  GuaranteeState
+	Area   string
+	Review bool // only those a person must look at
+	AtRisk bool // only those with an alarm raised and no verdict yet
+}
+
+// listGuarantees reads a page by deadline, after the row (dueAt, id).
+func listGuarantees(ctx context.Context, db events.Querier, f GuaranteeFilter, after place[events.GuaranteeID], limit int) ([]Guarantee, error) {
+	rows, err := db.Query(ctx, `
+		SELECT `+guaranteeColumns+` FROM sla.guarantees
+		WHERE ($1 = '' OR state = $1) AND ($2 = '' OR area = $2) AND (NOT $3 OR review <> '')
+			AND (NOT $4 OR (at_risk_at IS NOT NULL AND state IN ('armed', 'breached')))
+			AND (due_at, id) > (coalesce($5, '-infinity'::timestamptz), coalesce($6, '00000000-0000-0000-0000-000000000000'::uuid))
+		ORDER BY due_at, id LIMIT $7`,
+		string(f.State), f.Area, f.Review, f.AtRisk, nullable(after.at), after.id, limit)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, scanGuarantee)
+}
+
+// place is where a page ended: the last row's time and identifier.
+type place[ID any] struct {
+	at time.Time
+	id ID
+}

@@ -1,0 +1,200 @@
+package sla
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"rescued/events"
+)
+
+const compensationColumns = `id, guarantee_id, request_id, area, state, version, fen, policy, policy_version, reasons,
+	accrued_at, approved_by, approved_why, disputed_by, disputed_why, voided_by, voided_why, changed_at`
+
+func scanCompensation(row pgx.CollectableRow) (Compensation, error) {
+	var c Compensation
+	err := row.Scan(&c.ID, &c.GuaranteeID, &c.RequestID, &c.Area, &c.State, &c.Version, &c.Fen, &c.Policy, &c.PolicyVersion, &c.Reasons,
+		&c.AccruedAt, &c.ApprovedBy, &c.ApprovedWhy, &c.DisputedBy, &c.DisputedWhy, &c.VoidedBy, &c.VoidedWhy, &c.ChangedAt)
+	c.AccruedAt, c.ChangedAt = c.AccruedAt.UTC(), c.ChangedAt.UTC()
+	return c, err
+}
+
+func insertCompensation(ctx context.Context, tx pgx.Tx, c Compensation) error {
+	_, err := tx.Exec(ctx, `
+		INSERT INTO sla.compensations (`+compensationColumns+`)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`,
+		c.ID, c.GuaranteeID, c.RequestID, c.Area, c.State, c.Version, c.Fen, c.Policy, c.PolicyVersion, c.Reasons,
+		c.AccruedAt, c.ApprovedBy, c.ApprovedWhy, c.DisputedBy, c.DisputedWhy, c.VoidedBy, c.VoidedWhy, c.ChangedAt)
+	return err
+}
+
+// updateCompensation writes what may change of c, whose Version is the new
+// one, over the version before it.
+func updateCompensation(ctx context.Context, tx pgx.Tx, c Compensation) error {
+	tag, err := tx.Exec(ctx, `
+		UPDATE sla.compensations SET state = $3, version = $2, approved_by = $4, approved_why = $5,
+			disputed_by = $6, disputed_why = $7, voided_by = $8, voided_why = $9, changed_at = $10
+		WHERE id = $1 AND version = $2 - 1`,
+		c.ID, c.Version, c.State, c.ApprovedBy, c.ApprovedWhy,
+		c.DisputedBy, c.DisputedWhy, c.VoidedBy, c.VoidedWhy, c.ChangedAt)
+	if err == nil && tag.RowsAffected() != 1 {
+		return ErrStale
+	}
+	return err
+}
+
+// lockLive gives the compensation of a guarantee that is not void, locked.
+func lockLive(ctx context.Context, tx pgx.Tx, id events.GuaranteeID) (Compensation, error) {
+	rows, err := tx.Query(ctx, `SELECT `+compensationColumns+` FROM sla.compensations
+		WHERE guarantee_id = $1 AND state <> 'void' FOR UPDATE`, id)
+	if err != nil {
+		return Compensation{}, err
+	}
+	return pgx.CollectExactlyOneRow(rows, scanCompensation)
+}
+
+func lockCompensation(ctx context.Context, tx pgx.Tx, id events.CompensationID) (Compensation, error) {
+	rows, err := tx.Query(ctx, `SELECT `+compensationColumns+` FROM sla.compensations WHERE id = $1 FOR UPDATE`, id)
+	if err != nil {
+		return Compensation{}, err
+	}
+	return pgx.CollectExactlyOneRow(rows, scanCompensation)
+}
+
+func findCompensation(ctx context.Context, db events.Querier, id events.CompensationID) (Compensation, error) {
+	rows, err := db.Query(ctx, `SELECT `+compensationColumns+` FROM sla.compensations WHERE id = $1`, id)
+	if err != nil {
+		return Compensation{}, err
+	}
+	return pgx.CollectExactlyOneRow(rows, scanCompensation)
+}
+
+// listOfRequest gives every compensation of a request, void ones too, oldest first.
+func listOfRequest(ctx context.Context, db events.Querier, id events.RequestID) ([]Compensation, error) {
+	rows, err := db.Query(ctx, `SELECT `+compensationColumns+` FROM sla.compensations
+		WHERE request_id = $1 ORDER BY accrued_at, id`, id)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, scanCompensation)
+}
+
+// CompensationFilter narrows a list of compensations; zero values do not.
+type CompensationFilter struct {
+	State     CompensationState
+	Area      string
+	Policy    string
+	RequestID events.RequestID
+	From, To  time.Time // accrued at or after From and before To
+}
+
+// listCompensations reads a page by accrual, after the row (accruedAt, id).
+func listCompensations(ctx context.Context, db events.Querier, f CompensationFilter, after place[events.CompensationID], limit int) ([]Compensation, error) {
+	rows, err := db.Query(ctx, `
+		SELECT `+compensationColumns+` FROM sla.compensations
+		WHERE ($1 = '' OR state = $1) AND ($2 = '' OR area = $2) AND ($3 = '' OR policy = $3)
+			AND ($4::uuid IS NULL OR request_id = $4)
+			AND accrued_at >= coalesce($5, '-infinity'::timestamptz) AND accrued_at < coalesce($6, 'infinity'::timestamptz)
+			AND (accrued_at, id) > (coalesce($7, '-infinity'::timestamptz), coalesce($8, '00000000-0000-0000-0000-000000000000'::uuid))
+		ORDER BY accrued_at, id LIMIT $9`,
+		string(f.State), f.Area, f.Policy, f.RequestID, nullable(f.From), nullable(f.To), nullable(after.at), after.id, limit)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, scanCompensation)
+}
+
+// upsertDifference notes that what was paid is not what is owed now, or
+// renews an open note with the present figure.
+func upsertDifference(ctx context.Context, tx pgx.Tx, c Compensation, owed Fen, now time.Time) error {
+	_, err := tx.Exec(ctx, `
+		INSERT INTO sla.payment_differences (id, compensation_id, guarantee_id, request_id, paid_fen, owed_fen, noted_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7)
+		ON CONFLICT (compensation_id) WHERE closed_at IS NULL DO UPDATE SET owed_fen = excluded.owed_fen`,
+		uuid.Must(uuid.NewV7()), c.ID, c.GuaranteeID, c.RequestID, c.Fen, owed, now)
+	return err
+}
+
+// closeDifference closes an open note, if there is one.
+func closeDifference(ctx context.Context, tx pgx.Tx, id events.CompensationID, why string, now time.Time) error {
+	_, err := tx.Exec(ctx, `UPDATE sla.payment_differences SET closed_at = $2, closed_why = $3
+		WHERE compensation_id = $1 AND closed_at IS NULL`, id, now, why)
+	return err
+}
+
+// Difference is a payment that a later verdict does not bear out.
+type Difference struct {
+	CompensationID events.CompensationID
+	PaidFen        Fen
+	OwedFen        Fen // by the present verdict
+	NotedAt        time.Time
+}
+
+// listDifferences gives the open notes of a request.
+func listDifferences(ctx context.Context, db events.Querier, id events.RequestID) ([]Difference, error) {
+	rows, err := db.Query(ctx, `SELECT compensation_id, paid_fen, owed_fen, noted_at FROM sla.payment_differences
+		WHERE request_id = $1 AND closed_at IS NULL ORDER BY noted_at, id`, id)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[Difference])
+}
+
+func insertPosting(ctx context.Context, tx pgx.Tx, p posting) error {
+	_, err := tx.Exec(ctx, `
+		INSERT INTO sla.ledger_transactions (id, key, kind, compensation_id, reverses_id, lines, total_fen, actor, posted_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		p.id, p.key, p.kind, p.compensation, p.reverses, len(p.entries), p.total, p.by.String(), p.at)
+	if err != nil {
+		return err
+	}
+	accounts, amounts := make([]string, len(p.entries)), make([]int64, len(p.entries))
+	for i, e := range p.entries {
+		accounts[i], amounts[i] = string(e.account), int64(e.fen)
+	}
+	_, err = tx.Exec(ctx, `
+		INSERT INTO sla.ledger_entries (transaction_id, line, account, fen)
+		SELECT $1, line, account, fen FROM unnest($2::text[], $3::bigint[]) WITH ORDINALITY AS e (account, fen, line)`,
+		p.id, accounts, amounts)
+	return err
+}
+
+// findPosting gives the identifier and entries of a posted transaction.
+func findPosting(ctx context.Context, tx pgx.Tx, key string) (uuid.UUID, []entry, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT t.id, e.account, e.fen FROM sla.ledger_transactions t JOIN sla.ledger_entries e ON e.transaction_id = t.id
+		WHERE t.key = $1 ORDER BY e.line`, key)
+	if err != nil {
+		return uuid.Nil, nil, err
+	}
+	var id uuid.UUID
+	entries, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (entry, error) {
+		var e entry
+		err := row.Scan(&id, &e.account, &e.fen)
+		return e, err
+	})
+	if err == nil && len(entries) == 0 {
+		err = pgx.ErrNoRows
+	}
+	return id, entries, err
+}
+
+// sumAccounts gives each account's balance, debits positive.
+func sumAccounts(ctx context.Context, db events.Querier) (map[Account]Fen, error) {
+	rows, err := db.Query(ctx, `
+		SELECT a.code, coalesce(sum(e.fen), 0)::bigint FROM sla.ledger_accounts a
+		LEFT JOIN sla.ledger_entries e ON e.account = a.code GROUP BY a.code`)
+	if err != nil {
+		return nil, err
+	}
+	balances := map[Account]Fen{}
+	var account Account
+	var fen Fen
+	_, err = pgx.ForEachRow(rows, []any{&account, &fen}, func() error {
+		balances[account] = fen
+		return nil
+	})
+	return balances, err
+}
