@@ -2,6 +2,7 @@ package pg
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -78,14 +79,9 @@ func migrateOne(ctx context.Context, pool *pgxpool.Pool, set Migrations, progres
 	}
 	db := stdlib.OpenDB(*dedicatedConfig(pool, "migrate"))
 	defer db.Close()
-	files, err := set.root()
+	provider, err := set.provider(db)
 	if err != nil {
 		return err
-	}
-	provider, err := goose.NewProvider(database.DialectPostgres, db, files,
-		goose.WithTableName(set.Schema+".migrations"), goose.WithDisableGlobalRegistry(true))
-	if err != nil {
-		return fmt.Errorf("read the migration files: %w", err)
 	}
 	current, target, err := provider.GetVersions(ctx)
 	if err != nil {
@@ -107,6 +103,49 @@ func migrateOne(ctx context.Context, pool *pgxpool.Pool, set Migrations, progres
 		}
 	}
 	return nil
+}
+
+// Pending counts the files that Migrate would run, and changes nothing. Zero
+// means that the database fits this program.
+func Pending(ctx context.Context, pool *pgxpool.Pool, sets []Migrations) (int, error) {
+	pending := 0
+	for _, set := range sets {
+		var done bool
+		err := pool.QueryRow(ctx, `SELECT to_regclass(quote_ident($1) || '.migrations') IS NOT NULL`, set.Schema).Scan(&done)
+		if err != nil {
+			return 0, fmt.Errorf("look for the migrations of %s: %w", set.Schema, err)
+		}
+		provider, err := set.provider(stdlib.OpenDB(*dedicatedConfig(pool, "migrate")))
+		if err != nil {
+			return 0, err
+		}
+		current := int64(0)
+		if done {
+			current, err = provider.GetDBVersion(ctx)
+		}
+		if err := errors.Join(err, provider.Close()); err != nil {
+			return 0, fmt.Errorf("read the version of %s: %w", set.Schema, err)
+		}
+		for _, source := range provider.ListSources() {
+			if source.Version > current {
+				pending++
+			}
+		}
+	}
+	return pending, nil
+}
+
+func (m Migrations) provider(db *sql.DB) (*goose.Provider, error) {
+	files, err := m.root()
+	if err != nil {
+		return nil, err
+	}
+	provider, err := goose.NewProvider(database.DialectPostgres, db, files,
+		goose.WithTableName(m.Schema+".migrations"), goose.WithDisableGlobalRegistry(true))
+	if err != nil {
+		return nil, fmt.Errorf("read the migration files: %w", err)
+	}
+	return provider, nil
 }
 
 func (m Migrations) root() (fs.FS, error) {

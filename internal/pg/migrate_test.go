@@ -79,3 +79,19 @@ func TestMigrateGoesOnWhereItStopped(t *testing.T) {
 	err = pg.Migrate(ctx, pool, []pg.Migrations{slice("sla", 2)}, nil)
 	require.ErrorContains(t, err, "the database is at version 3, this program knows up to 2: run a newer program")
 }
+
+func TestPendingCountsAndChangesNothing(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	pool := pgtest.New(t, slice("sla", 2))
+
+	for range 2 { // asking changes nothing
+		pending, err := pg.Pending(ctx, pool, []pg.Migrations{slice("events", 2), slice("sla", 3)})
+		require.NoError(t, err)
+		require.Equal(t, 3, pending, "all of events, the third of sla")
+	}
+	require.NoError(t, pg.Migrate(ctx, pool, []pg.Migrations{slice("events", 2), slice("sla", 3)}, nil))
+	pending, err := pg.Pending(ctx, pool, []pg.Migrations{slice("events", 2), slice("sla", 3)})
+	require.NoError(t, err)
+	require.Zero(t, pending)
+}

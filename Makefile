@@ -1,0 +1,50 @@
+# Two commands matter: `make run` and `make test`. Both set up what they need.
+# `make help` lists the rest.
+
+GO      ?= go
+BIN     := bin/rescued
+ARGS    ?=
+PACKAGES ?= ./...
+VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unversioned)
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list what make can do
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: toolchain
+toolchain:
+	@command -v $(GO) >/dev/null || { echo "Go is missing: install Go 1.26 or newer (any Go from 1.21 fetches it by itself), then run this again." >&2; exit 1; }
+	@command -v cc >/dev/null || command -v gcc >/dev/null || command -v clang >/dev/null || { echo "A C compiler is missing (H3 is C): on Debian run 'apt-get install gcc libc6-dev', on macOS 'xcode-select --install', then run this again." >&2; exit 1; }
+
+.PHONY: build
+build: toolchain ## build bin/rescued
+	@$(GO) build -trimpath -ldflags "-X main.version=$(VERSION)" -o $(BIN) ./cmd/rescued
+
+.PHONY: run
+run: build ## build and start the whole system with live demo traffic (ARGS="--speed 240 --no-demo …")
+	@exec $(BIN) dev $(ARGS)
+
+.PHONY: test
+test: toolchain ## run everything against real Postgres and the Kafka protocol, with the race detector
+	$(GO) test -race -p 2 -timeout 12m $(PACKAGES)
+
+.PHONY: kafka
+kafka: ## start a real Apache Kafka broker on loopback, without Docker
+	@deploy/kafka/kafka up
+
+.PHONY: kafka-down
+kafka-down: ## stop it
+	@deploy/kafka/kafka down
+
+.PHONY: check
+check: toolchain ## format, vet, lint and test
+	@out=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$out" ] || { echo "gofmt would change: $$out" >&2; exit 1; }
+	$(GO) vet ./...
+	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
+	$(MAKE) test
+
+.PHONY: clean
+clean: ## remove what was built; never touches data
+	rm -rf bin
