@@ -3,6 +3,8 @@ package web
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"reflect"
@@ -14,6 +16,7 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"rescued/events"
+	"rescued/internal/fault"
 )
 
 // DefaultBodyLimit is the largest body an operation takes, in bytes, unless
@@ -70,7 +73,22 @@ var jsonFormat = huma.Format{
 		enc.SetEscapeHTML(false)
 		return enc.Encode(v)
 	},
-	Unmarshal: json.Unmarshal,
+	Unmarshal: decode,
+}
+
+// decode words the errors of json.Unmarshal for callers; "at place: " is
+// for fieldOf, since huma passes on nothing but the text.
+func decode(body []byte, into any) error {
+	err := json.Unmarshal(body, into)
+	var wrong *json.UnmarshalTypeError
+	var f *fault.Error
+	switch {
+	case errors.As(err, &wrong):
+		return fmt.Errorf("at %s: the %s does not fit; give a smaller or another value", wrong.Field, wrong.Value)
+	case errors.As(err, &f):
+		return errors.New(f.Detail)
+	}
+	return err
 }
 
 // Audience says who may call an operation. The zero value admits nobody and

@@ -52,6 +52,9 @@ func Authenticate(tokens Authenticator) func(http.Handler) http.Handler {
 			case err == nil && byCookie && origins.Check(r) != nil:
 				Problem(w, r, ErrCrossOrigin)
 			case err == nil:
+				if e := exchangeOf(r.Context()); e != nil {
+					e.actor = actor
+				}
 				next.ServeHTTP(w, r.WithContext(WithActor(r.Context(), actor)))
 			case byCookie && errors.Is(err, errBadToken):
 				setSession(w, r, "", -1)
@@ -97,6 +100,10 @@ func MountLogin(r chi.Router, tokens Authenticator, home func(events.Role) strin
 		http.Redirect(w, r, next, http.StatusSeeOther)
 	})
 	r.Post("/logout", func(w http.ResponseWriter, r *http.Request) {
+		if http.NewCrossOriginProtection().Check(r) != nil {
+			Problem(w, r, ErrCrossOrigin)
+			return
+		}
 		setSession(w, r, "", -1)
 		http.Redirect(w, r, "/", http.StatusSeeOther)
 	})

@@ -8,6 +8,8 @@ import (
 
 	"github.com/go-chi/chi/v5"
 	"github.com/google/uuid"
+
+	"rescued/events"
 )
 
 // exchange is what the edge knows about one request and its answer.
@@ -16,6 +18,7 @@ type exchange struct {
 	url   *url.URL
 	log   *slog.Logger
 	drain context.Context
+	actor events.Actor // set once it is known, for the log line
 }
 
 type exchangeKey struct{}
@@ -60,7 +63,7 @@ func route(ctx context.Context) string {
 	return "unmatched"
 }
 
-// identify gives every exchange its id and its place in the context.
+// exchange gives every exchange its id and its place in the context.
 func (s *stack) exchange(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := r.Header.Get("X-Request-Id")
@@ -71,6 +74,19 @@ func (s *stack) exchange(next http.Handler) http.Handler {
 		e := &exchange{id: id, url: r.URL, log: s.log, drain: s.drain}
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), exchangeKey{}, e)))
 	})
+}
+
+// actorLabel names the actor in logs: by identifier, and staff by role
+// only, whose subject is a person's name. The journal keeps who did what.
+func actorLabel(ctx context.Context) string {
+	e := exchangeOf(ctx)
+	switch {
+	case e == nil || e.actor.Role == "":
+		return "anonymous"
+	case e.actor.Is(events.RoleOwner, events.RoleCrew, events.RoleProvider, events.RolePartner):
+		return e.actor.Subject
+	}
+	return string(e.actor.Role)
 }
 
 // fitRequestID keeps foreign text out of the logs.

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"net"
 	"net/http"
 	"strconv"
 	"time"
@@ -46,7 +47,26 @@ func callerOf(r *http.Request) string {
 	if actor, ok := ActorFrom(r.Context()); ok {
 		return actor.String()
 	}
-	return httprate.CanonicalizeIP(middleware.GetClientIP(r.Context()))
+	address := middleware.GetClientIP(r.Context())
+	if address == "" { // straight to us, past the trusted proxies
+		address, _, _ = net.SplitHostPort(r.RemoteAddr)
+	}
+	return httprate.CanonicalizeIP(address)
+}
+
+// BodyLimit refuses bodies over limit bytes, for handlers that are no
+// operations of an API, such as forms: those limit themselves.
+func BodyLimit(limit int64) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.ContentLength > limit {
+				Problem(w, r, bodyTooLarge(limit))
+				return
+			}
+			r.Body = http.MaxBytesReader(w, r.Body, limit)
+			next.ServeHTTP(w, r)
+		})
+	}
 }
 
 // secondsUntil turns the limiter's Unix time into the seconds that the

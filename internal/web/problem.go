@@ -44,9 +44,6 @@ func (p *ProblemBody) Error() string { return p.Code + ": " + p.Detail }
 // GetStatus is the HTTP status.
 func (p *ProblemBody) GetStatus() int { return p.Status }
 
-// GetHeaders are the headers that belong to the problem, such as Retry-After.
-func (p *ProblemBody) GetHeaders() http.Header { return p.headers }
-
 // ContentType makes huma label the body as a problem.
 func (p *ProblemBody) ContentType(string) string { return ProblemType }
 
@@ -118,11 +115,13 @@ func problemOf(ctx context.Context, path, lang string, err error) *ProblemBody {
 		p.headers.Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
 	case fault.Unauthorized:
 		p.headers.Set("WWW-Authenticate", `Bearer realm="rescued"`)
-	case fault.Internal:
-		logger(ctx).ErrorContext(ctx, "internal error", "error", err, "path", route(ctx), "request_id", p.TraceID)
 	}
-	if f.Kind == fault.Busy && f.Err != nil {
-		logger(ctx).WarnContext(ctx, "busy", "error", err, "path", route(ctx), "request_id", p.TraceID)
+	switch gone := context.Cause(ctx) == context.Canceled; {
+	case gone: // the caller left; what that broke is no news
+	case f.Kind == fault.Internal:
+		logger(ctx).ErrorContext(ctx, "internal error", "error", err, "route", route(ctx), "request_id", p.TraceID)
+	case f.Kind == fault.Busy && f.Err != nil:
+		logger(ctx).WarnContext(ctx, "busy", "error", err, "route", route(ctx), "request_id", p.TraceID)
 	}
 	return p
 }
@@ -134,7 +133,7 @@ func faultOf(err error) *fault.Error {
 	var f *fault.Error
 	var tooLarge *http.MaxBytesError
 	switch {
-	case errors.As(err, &f) && f.Kind != fault.Internal:
+	case errors.As(err, &f) && f.Kind != fault.Internal && statuses[f.Kind] != 0:
 		return f
 	case errors.As(err, &tooLarge):
 		return bodyTooLarge(tooLarge.Limit)
@@ -149,33 +148,25 @@ func bodyTooLarge(limit int64) *fault.Error {
 		Detailf("The body is over the limit of %d bytes; send less at once.", limit).With("limit_bytes", limit)
 }
 
+// statuses gives each kind its status; an unknown kind is internal.
+var statuses = map[fault.Kind]int{
+	fault.Invalid:       http.StatusBadRequest,
+	fault.Unauthorized:  http.StatusUnauthorized,
+	fault.Forbidden:     http.StatusForbidden,
+	fault.NotFound:      http.StatusNotFound,
+	fault.Conflict:      http.StatusConflict,
+	fault.Stale:         http.StatusPreconditionFailed,
+	fault.TooLarge:      http.StatusRequestEntityTooLarge,
+	fault.Unprocessable: http.StatusUnprocessableEntity,
+	fault.Limited:       http.StatusTooManyRequests,
+	fault.Busy:          http.StatusServiceUnavailable,
+	fault.Internal:      http.StatusInternalServerError,
+}
+
 func statusOf(err error, f *fault.Error) int {
 	var t transport
 	if errors.As(err, &t) {
 		return t.status
 	}
-	switch f.Kind {
-	case fault.Invalid:
-		return http.StatusBadRequest
-	case fault.Unauthorized:
-		return http.StatusUnauthorized
-	case fault.Forbidden:
-		return http.StatusForbidden
-	case fault.NotFound:
-		return http.StatusNotFound
-	case fault.Conflict:
-		return http.StatusConflict
-	case fault.Stale:
-		return http.StatusPreconditionFailed
-	case fault.TooLarge:
-		return http.StatusRequestEntityTooLarge
-	case fault.Unprocessable:
-		return http.StatusUnprocessableEntity
-	case fault.Limited:
-		return http.StatusTooManyRequests
-	case fault.Busy:
-		return http.StatusServiceUnavailable
-	default:
-		return http.StatusInternalServerError
-	}
+	return statuses[f.Kind]
 }

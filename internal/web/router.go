@@ -128,7 +128,7 @@ func (s *stack) observe(next http.Handler) http.Handler {
 			s.log.LogAttrs(r.Context(), level, "http",
 				slog.String("method", methodLabel(r.Method)), slog.String("route", pattern), slog.Int("status", status),
 				slog.Int("bytes", rw.BytesWritten()), slog.Int64("ms", took.Milliseconds()),
-				slog.String("request_id", RequestID(r.Context())))
+				slog.String("actor", actorLabel(r.Context())), slog.String("request_id", RequestID(r.Context())))
 		}()
 		next.ServeHTTP(rw, r)
 	})
@@ -147,7 +147,7 @@ func (s *stack) recover(next http.Handler) http.Handler {
 			}
 			err := fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 			if rw, ok := w.(middleware.WrapResponseWriter); ok && rw.Status() != 0 {
-				logger(r.Context()).ErrorContext(r.Context(), "internal error", "error", err, "path", route(r.Context()), "request_id", RequestID(r.Context()))
+				logger(r.Context()).ErrorContext(r.Context(), "internal error", "error", err, "route", route(r.Context()), "request_id", RequestID(r.Context()))
 				panic(http.ErrAbortHandler) // the answer has begun: cut it, so nobody takes it for whole
 			}
 			Problem(w, r, err)

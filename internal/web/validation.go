@@ -90,6 +90,11 @@ func fieldOf(d *huma.ErrorDetail) fault.Field {
 		}
 	}
 	message := d.Message
+	if rest, ok := strings.CutPrefix(message, "at "); ok && place == "" {
+		if at, why, ok := strings.Cut(rest, ": "); ok {
+			return fault.Field{Field: at, Code: "range", Detail: sentence(why)}
+		}
+	}
 	if name, ok := strings.CutPrefix(message, "expected required property "); ok {
 		name = strings.TrimSuffix(name, " to be present")
 		return fault.Field{Field: strings.TrimPrefix(place+"."+name, "."), Code: "required", Detail: "It is missing; give it."}
