@@ -49,7 +49,7 @@ func NewAPI(router chi.Router, title, version string) huma.API {
 	}
 	api := humachi.New(router, huma.Config{
 		OpenAPI:                      spec,
-		Formats:                      map[string]huma.Format{"application/json": jsonFormat},
+		Formats:                      map[string]huma.Format{"application/json": jsonFormat, "json": jsonFormat}, // json: anything +json
 		DefaultFormat:                "application/json",
 		RejectUnknownQueryParameters: true,
 	})

@@ -83,11 +83,7 @@ func (t transport) Unwrap() error { return t.fault }
 // logs an internal error. Nothing may have been written to w before.
 func Problem(w http.ResponseWriter, r *http.Request, err error) {
 	p := problemOf(r.Context(), r.URL.Path, languageOf(r.Header.Get("Accept-Language")), err)
-	body, failed := json.Marshal(p)
-	if failed != nil { // a fact that is no JSON: a mistake of ours
-		p = problemOf(r.Context(), r.URL.Path, "en", fmt.Errorf("%w; its problem: %w", err, failed))
-		body, _ = json.Marshal(p) // now without facts
-	}
+	body, _ := json.Marshal(p) // problemOf has tried the facts
 	maps.Copy(w.Header(), p.headers)
 	w.Header().Set("Content-Type", ProblemType)
 	w.Header().Set("Cache-Control", "no-store")
@@ -100,6 +96,10 @@ func Problem(w http.ResponseWriter, r *http.Request, err error) {
 // problemOf turns an error into its body and logs it when it is ours to mend.
 func problemOf(ctx context.Context, path, lang string, err error) *ProblemBody {
 	f := faultOf(err)
+	if _, failed := json.Marshal(f.Facts); failed != nil { // a mistake of ours
+		err = fmt.Errorf("facts of %v: %w", err, failed)
+		f = faultOf(err)
+	}
 	p := &ProblemBody{
 		Type: "/problems/" + f.Code, Status: statusOf(err, f), Code: f.Code,
 		Title: title(lang, f), Detail: detail(lang, f),

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -106,6 +107,9 @@ func fieldOf(d *huma.ErrorDetail) fault.Field {
 		}
 		return fault.Field{Field: place, Code: "required", Detail: detail}
 	}
+	if m := unparsable.FindString(message); m != "" {
+		return fault.Field{Field: place, Code: "format", Detail: sentence(message[len(m):])}
+	}
 	switch message {
 	case "unexpected property":
 		return fault.Field{Field: place, Code: "unknown", Detail: "No such field; remove it or correct its name."}
@@ -122,6 +126,10 @@ func fieldOf(d *huma.ErrorDetail) fault.Field {
 	}
 	return fault.Field{Field: place, Code: "invalid", Detail: sentence(message)}
 }
+
+// unparsable begins the message of a parameter whose type could not read it,
+// followed by the kind and code of our own types' errors.
+var unparsable = regexp.MustCompile(`^invalid value: ([a-z_]+/[a-z_]+: )?`)
 
 // messageCodes gives huma's messages stable codes, by how they begin; the
 // first that fits counts.
