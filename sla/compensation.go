@@ -65,10 +65,11 @@ type Compensation struct {
 	Reasons       []events.Reason // the verdict's, at accrual
 	AccruedAt     time.Time
 
-	// Who did what and why: each is set by its step and kept.
-	ApprovedBy, DisputedBy, VoidedBy    string
-	ApprovedWhy, DisputedWhy, VoidedWhy string
-	ChangedAt                           time.Time
+	// Who did what and why, as role:subject; each is set by its step.
+	ApprovedBy, ApprovedWhy string
+	DisputedBy, DisputedWhy string
+	VoidedBy, VoidedWhy     string
+	ChangedAt               time.Time
 }
 
 // Errors of compensations.

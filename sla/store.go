@@ -57,19 +57,13 @@ func findPolicyAt(ctx context.Context, db events.Querier, name string, at time.T
 	return version, err
 }
 
-// policyRow is a stored version with who put it there.
-type policyRow struct {
-	Document string
-	AddedAt  time.Time
-	AddedBy  string
-}
-
-func listPolicies(ctx context.Context, db events.Querier) ([]policyRow, error) {
-	rows, err := db.Query(ctx, `SELECT document, added_at, added_by FROM sla.policies ORDER BY name, version`)
+// listPolicies gives the documents of all versions.
+func listPolicies(ctx context.Context, db events.Querier) ([]string, error) {
+	rows, err := db.Query(ctx, `SELECT document FROM sla.policies ORDER BY name, version`)
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, pgx.RowToStructByPos[policyRow])
+	return pgx.CollectRows(rows, pgx.RowTo[string])
 }
 
 // insertFact reports false when the fact is known already.
@@ -217,22 +211,28 @@ type GuaranteeFilter struct {
 }
 
 // listGuarantees reads a page by deadline, after the row (dueAt, id).
-func listGuarantees(ctx context.Context, db events.Querier, f GuaranteeFilter, after place[events.GuaranteeID], limit int) ([]Guarantee, error) {
+func listGuarantees(ctx context.Context, db events.Querier, f GuaranteeFilter, after GuaranteePlace, limit int) ([]Guarantee, error) {
 	rows, err := db.Query(ctx, `
 		SELECT `+guaranteeColumns+` FROM sla.guarantees
 		WHERE ($1 = '' OR state = $1) AND ($2 = '' OR area = $2) AND (NOT $3 OR review <> '')
 			AND (NOT $4 OR (at_risk_at IS NOT NULL AND state IN ('armed', 'breached')))
 			AND (due_at, id) > (coalesce($5, '-infinity'::timestamptz), coalesce($6, '00000000-0000-0000-0000-000000000000'::uuid))
 		ORDER BY due_at, id LIMIT $7`,
-		string(f.State), f.Area, f.Review, f.AtRisk, nullable(after.at), after.id, limit)
+		string(f.State), f.Area, f.Review, f.AtRisk, nullable(after.At), after.ID, limit)
 	if err != nil {
 		return nil, err
 	}
 	return pgx.CollectRows(rows, scanGuarantee)
 }
 
-// place is where a page ended: the last row's time and identifier.
+// GuaranteePlace and CompensationPlace are where a page ended: the last row's
+// time and identifier. The zero place is before the first row.
+type (
+	GuaranteePlace    = place[events.GuaranteeID]
+	CompensationPlace = place[events.CompensationID]
+)
+
 type place[ID any] struct {
-	at time.Time
-	id ID
+	At time.Time `json:"at"`
+	ID ID        `json:"id"`
 }

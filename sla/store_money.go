@@ -91,7 +91,7 @@ type CompensationFilter struct {
 }
 
 // listCompensations reads a page by accrual, after the row (accruedAt, id).
-func listCompensations(ctx context.Context, db events.Querier, f CompensationFilter, after place[events.CompensationID], limit int) ([]Compensation, error) {
+func listCompensations(ctx context.Context, db events.Querier, f CompensationFilter, after CompensationPlace, limit int) ([]Compensation, error) {
 	rows, err := db.Query(ctx, `
 		SELECT `+compensationColumns+` FROM sla.compensations
 		WHERE ($1 = '' OR state = $1) AND ($2 = '' OR area = $2) AND ($3 = '' OR policy = $3)
@@ -99,7 +99,7 @@ func listCompensations(ctx context.Context, db events.Querier, f CompensationFil
 			AND accrued_at >= coalesce($5, '-infinity'::timestamptz) AND accrued_at < coalesce($6, 'infinity'::timestamptz)
 			AND (accrued_at, id) > (coalesce($7, '-infinity'::timestamptz), coalesce($8, '00000000-0000-0000-0000-000000000000'::uuid))
 		ORDER BY accrued_at, id LIMIT $9`,
-		string(f.State), f.Area, f.Policy, f.RequestID, nullable(f.From), nullable(f.To), nullable(after.at), after.id, limit)
+		string(f.State), f.Area, f.Policy, f.RequestID, nullable(f.From), nullable(f.To), nullable(after.At), after.ID, limit)
 	if err != nil {
 		return nil, err
 	}

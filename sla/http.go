@@ -1,0 +1,235 @@
+package sla
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"rescued/events"
+	"rescued/internal/fault"
+	"rescued/internal/web"
+)
+
+// Register adds the slice's operations to the API.
+func (s *Service) Register(api huma.API) {
+	s.registerPromises(api)
+	s.registerMoney(api)
+}
+
+func operation(id, method, path, summary, about string) huma.Operation {
+	tag := "Promises"
+	if strings.Contains(path, "compensations") {
+		tag = "Compensations"
+	}
+	return huma.Operation{OperationID: id, Method: method, Path: path, Summary: summary, Description: about, Tags: []string{tag}}
+}
+
+type listGuaranteesInput struct {
+	web.Listing
+	State  string `query:"state" enum:"armed,breached,met,late,void,waived" doc:"Only those in this state."`
+	Area   string `query:"area" maxLength:"100" doc:"Only those of this area."`
+	Review bool   `query:"review" doc:"Only those a person must look at."`
+	AtRisk bool   `query:"at_risk" doc:"Only those with an alarm raised and no verdict yet."`
+}
+
+type requestInput struct {
+	ID events.RequestID `path:"id"`
+}
+
+type standingOutput struct {
+	web.Versioned
+	Body StandingBody
+}
+
+type waiveInput struct {
+	web.Precondition
+	ID   events.RequestID `path:"id"`
+	Body DecisionBody
+}
+
+// DecisionBody carries the reason of a decision.
+type DecisionBody struct {
+	Reason string `json:"reason" minLength:"1" maxLength:"500" doc:"Why; it is kept with the decision."`
+}
+
+type policyInput struct {
+	Name    string `path:"name" maxLength:"63"`
+	Version int    `path:"version" minimum:"1"`
+}
+
+type policyOutput struct{ Body Policy }
+
+// PoliciesBody lists policies.
+type PoliciesBody struct {
+	Items []Policy `json:"items" nullable:"false"`
+}
+
+type policiesOutput struct{ Body PoliciesBody }
+
+func (s *Service) registerPromises(api huma.API) {
+	web.Register(api, operation("listGuarantees", http.MethodGet, "/v1/guarantees",
+		"List guarantees by deadline", "The promises being kept and how they ended, the earliest deadline first."),
+		web.Only(promiseReaders...), s.listGuarantees)
+	web.Register(api, operation("readGuarantee", http.MethodGet, "/v1/requests/{id}/guarantee",
+		"How the promise of a request stands", "The promise as it was shown, the verdict, and what is owed, explained line by line."),
+		web.Only(), s.readGuarantee)
+	web.Register(api, operation("waiveGuarantee", http.MethodPost, "/v1/requests/{id}/guarantee/waive",
+		"Set a promise aside", "Before any verdict, for a reason that is kept and shown: a duplicate, a test, an agreement with the owner."),
+		web.Only(events.RoleOperator, events.RoleFinance), s.waiveGuarantee)
+	web.Register(api, operation("listPolicies", http.MethodGet, "/v1/policies",
+		"List policies", "Every stored version; a version is never edited."),
+		web.Only(), func(ctx context.Context, _ *struct{}) (*policiesOutput, error) {
+			list, err := s.Policies(ctx)
+			return &policiesOutput{PoliciesBody{list}}, err
+		})
+	web.Register(api, operation("readPolicy", http.MethodGet, "/v1/policies/{name}/{version}",
+		"One policy version", "What is promised under it and what a broken promise pays."),
+		web.Only(), func(ctx context.Context, in *policyInput) (*policyOutput, error) {
+			p, err := s.Policy(ctx, in.Name, in.Version)
+			return &policyOutput{p}, err
+		})
+}
+
+func (s *Service) listGuarantees(ctx context.Context, in *listGuaranteesInput) (*web.List[GuaranteeBody], error) {
+	by, _ := web.ActorFrom(ctx)
+	var after GuaranteePlace
+	if _, err := web.DecodeCursor("guarantees", in.Cursor, &after); err != nil {
+		return nil, err
+	}
+	f := GuaranteeFilter{State: GuaranteeState(in.State), Area: in.Area, Review: in.Review, AtRisk: in.AtRisk}
+	list, err := s.Guarantees(ctx, by, f, after, in.Limit+1)
+	if err != nil {
+		return nil, err
+	}
+	list, next := page(list, in.Limit, "guarantees", func(g Guarantee) any { return GuaranteePlace{g.Verdict.DueAt, g.ID} })
+	return web.Listed(ctx, mapped(list, guaranteeBody), next), nil
+}
+
+func (s *Service) readGuarantee(ctx context.Context, in *requestInput) (*standingOutput, error) {
+	by, _ := web.ActorFrom(ctx)
+	st, err := s.Standing(ctx, by, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return &standingOutput{web.Version(st.Guarantee.Version), standingBody(st, by.Is(promiseReaders...))}, nil
+}
+
+func (s *Service) waiveGuarantee(ctx context.Context, in *waiveInput) (*standingOutput, error) {
+	by, _ := web.ActorFrom(ctx)
+	seen, err := in.Precondition.Version()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := s.Waive(ctx, by, in.ID, seen, in.Body.Reason); err != nil {
+		return nil, err
+	}
+	return s.readGuarantee(ctx, &requestInput{in.ID})
+}
+
+type listCompensationsInput struct {
+	web.Listing
+	State     string           `query:"state" enum:"accrued,disputed,approved,batched,paid,void" doc:"Only those in this state."`
+	Area      string           `query:"area" maxLength:"100" doc:"Only those of this area."`
+	Policy    string           `query:"policy" maxLength:"63" doc:"Only those under this policy."`
+	RequestID events.RequestID `query:"request_id" doc:"Only those of this request."`
+	From      time.Time        `query:"from" doc:"Accrued at or after this moment."`
+	To        time.Time        `query:"to" doc:"Accrued before this moment."`
+}
+
+type compensationInput struct {
+	ID events.CompensationID `path:"id"`
+}
+
+type compensationOutput struct {
+	web.Versioned
+	Body CompensationBody
+}
+
+type decisionInput struct {
+	web.Precondition
+	ID   events.CompensationID `path:"id"`
+	Body DecisionBody
+}
+
+func (s *Service) registerMoney(api huma.API) {
+	web.Register(api, operation("listCompensations", http.MethodGet, "/v1/compensations",
+		"List compensations by accrual", "What late arrivals owe, the oldest first."),
+		web.Only(moneyReaders...), s.listCompensations)
+	web.Register(api, operation("readCompensation", http.MethodGet, "/v1/compensations/{id}",
+		"One compensation", "With the verdict it rests on and who decided what."),
+		web.Only(moneyReaders...), func(ctx context.Context, in *compensationInput) (*compensationOutput, error) {
+			by, _ := web.ActorFrom(ctx)
+			return compensationAnswer(s.Compensation(ctx, by, in.ID))
+		})
+	money := []events.Role{events.RoleFinance}
+	for _, d := range []struct {
+		name, summary, about string
+		do                   func(context.Context, events.Actor, events.CompensationID, int64, string) (Compensation, error)
+		may                  []events.Role
+	}{
+		{"approve", "Approve a compensation", "It may then be paid.", s.Approve, money},
+		{"dispute", "Dispute a compensation", "It is not paid until somebody else decides.", s.Dispute, []events.Role{events.RoleFinance, events.RoleOperator}},
+		{"uphold", "Uphold a disputed compensation", "It is approved; never by whoever disputed it.", s.Uphold, money},
+		{"overturn", "Overturn a disputed compensation", "It is void; never by whoever disputed it.", s.Overturn, money},
+		{"void", "Void a compensation", "It is owed no more; the ledger gets a linked reversal.", s.Void, money},
+	} {
+		web.Register(api, operation(d.name+"Compensation", http.MethodPost, "/v1/compensations/{id}/"+d.name, d.summary, d.about),
+			web.Only(d.may...), func(ctx context.Context, in *decisionInput) (*compensationOutput, error) {
+				by, _ := web.ActorFrom(ctx)
+				seen, err := in.Precondition.Version()
+				if err != nil {
+					return nil, err
+				}
+				return compensationAnswer(d.do(ctx, by, in.ID, seen, in.Body.Reason))
+			})
+	}
+}
+
+func (s *Service) listCompensations(ctx context.Context, in *listCompensationsInput) (*web.List[CompensationBody], error) {
+	by, _ := web.ActorFrom(ctx)
+	var after CompensationPlace
+	if _, err := web.DecodeCursor("compensations", in.Cursor, &after); err != nil {
+		return nil, err
+	}
+	if !in.From.IsZero() && !in.To.IsZero() && !in.From.Before(in.To) {
+		return nil, fault.InvalidFields([]fault.Field{{Field: "to", Code: "range", Detail: "must be later than from"}})
+	}
+	f := CompensationFilter{
+		State: CompensationState(in.State), Area: in.Area, Policy: in.Policy,
+		RequestID: in.RequestID, From: in.From, To: in.To,
+	}
+	list, err := s.Compensations(ctx, by, f, after, in.Limit+1)
+	if err != nil {
+		return nil, err
+	}
+	list, next := page(list, in.Limit, "compensations", func(c Compensation) any { return CompensationPlace{c.AccruedAt, c.ID} })
+	return web.Listed(ctx, mapped(list, compensationBody), next), nil
+}
+
+func compensationAnswer(c Compensation, err error) (*compensationOutput, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &compensationOutput{web.Version(c.Version), compensationBody(c)}, nil
+}
+
+// page cuts a list that was read with one row too many, and makes the cursor
+// of the next page if that row was there.
+func page[T any](list []T, limit int, kind string, at func(T) any) ([]T, string) {
+	if len(list) <= limit {
+		return list, ""
+	}
+	list = list[:limit]
+	return list, web.EncodeCursor(kind, at(list[limit-1]))
+}
+
+func mapped[T, U any](list []T, f func(T) U) []U {
+	out := make([]U, len(list))
+	for i, v := range list {
+		out[i] = f(v)
+	}
+	return out
+}

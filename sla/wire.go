@@ -1,0 +1,109 @@
+package sla
+
+import (
+	"time"
+
+	"rescued/events"
+)
+
+// GuaranteeBody is a guarantee as JSON.
+type GuaranteeBody struct {
+	ID         events.GuaranteeID `json:"id"`
+	RequestID  events.RequestID   `json:"request_id"`
+	Area       string             `json:"area"`
+	Tier       string             `json:"tier" doc:"urban or county"`
+	Priority   int                `json:"priority" doc:"0 danger to life, 1 exposed, 2 normal"`
+	PartnerID  *events.PartnerID  `json:"partner_id,omitempty"`
+	State      GuaranteeState     `json:"state" enum:"armed,breached,met,late,void,waived"`
+	Version    int64              `json:"version"`
+	OpenedAt   time.Time          `json:"opened_at"`
+	Promise    events.Promise     `json:"promise" doc:"As the owner was shown it; it never changes."`
+	DueAt      time.Time          `json:"due_at" doc:"The promised moment, moved by pauses."`
+	ExpectedAt *time.Time         `json:"expected_at,omitempty" doc:"Expected arrival of the crew on its way."`
+	AtRiskAt   *time.Time         `json:"at_risk_at,omitempty" doc:"When the alarm was raised."`
+	BreachedAt *time.Time         `json:"breached_at,omitempty" doc:"When the passed deadline was noticed; an alarm, not a verdict."`
+	StoppedAt  *time.Time         `json:"stopped_at,omitempty" doc:"Arrival, or cancellation."`
+	Cancelled  bool               `json:"cancelled" doc:"The clock was stopped by a cancellation."`
+	LateS      int64              `json:"late_s" doc:"Lateness in whole seconds, rounded down; the reasons say it exactly."`
+	OwedFen    Fen                `json:"owed_fen" doc:"Owed to the owner by the present verdict, in fen."`
+	Review     string             `json:"review,omitempty" doc:"Why a person must look: finished_unproven."`
+	Reasons    []events.Reason    `json:"reasons" nullable:"false" doc:"The explanation, line by line."`
+	ChangedAt  time.Time          `json:"changed_at"`
+}
+
+func guaranteeBody(g Guarantee) GuaranteeBody {
+	v := g.Verdict
+	b := GuaranteeBody{
+		ID: g.ID, RequestID: g.RequestID, Area: g.Area, Tier: g.Tier, Priority: g.Priority,
+		State: g.State, Version: g.Version, OpenedAt: g.OpenedAt, Promise: g.Promise, DueAt: v.DueAt,
+		ExpectedAt: nullable(g.ExpectedAt), AtRiskAt: nullable(g.AtRiskAt), BreachedAt: nullable(g.BreachedAt),
+		StoppedAt: nullable(v.StoppedAt), Cancelled: v.Cancelled, LateS: int64(v.Late / time.Second),
+		OwedFen: v.Fen, Review: v.Review, Reasons: v.Reasons, ChangedAt: g.ChangedAt,
+	}
+	if !g.PartnerID.IsZero() {
+		b.PartnerID = &g.PartnerID
+	}
+	return b
+}
+
+// OwedBody is what a request's page shows of its compensation.
+type OwedBody struct {
+	ID        events.CompensationID `json:"id"`
+	State     CompensationState     `json:"state" enum:"accrued,disputed,approved,batched,paid,void"`
+	Fen       Fen                   `json:"fen"`
+	AccruedAt time.Time             `json:"accrued_at"`
+	ChangedAt time.Time             `json:"changed_at"`
+}
+
+// DifferenceBody is a payment that a later verdict does not bear out.
+type DifferenceBody struct {
+	CompensationID events.CompensationID `json:"compensation_id"`
+	PaidFen        Fen                   `json:"paid_fen"`
+	OwedFen        Fen                   `json:"owed_fen" doc:"By the present verdict."`
+	NotedAt        time.Time             `json:"noted_at"`
+}
+
+// StandingBody is how the promise of a request stands, as JSON.
+type StandingBody struct {
+	GuaranteeBody
+	Compensation *OwedBody        `json:"compensation,omitempty" doc:"What is owed; a void one is not shown."`
+	Differences  []DifferenceBody `json:"differences,omitempty" doc:"Payments the present verdict does not bear out; for staff."`
+}
+
+// standingBody leaves out what concerns staff alone, unless staff reads it.
+func standingBody(st Standing, staff bool) StandingBody {
+	b := StandingBody{GuaranteeBody: guaranteeBody(st.Guarantee)}
+	if c, ok := st.Live(); ok {
+		b.Compensation = &OwedBody{ID: c.ID, State: c.State, Fen: c.Fen, AccruedAt: c.AccruedAt, ChangedAt: c.ChangedAt}
+	}
+	if staff {
+		for _, d := range st.Differences {
+			b.Differences = append(b.Differences, DifferenceBody(d))
+		}
+	}
+	return b
+}
+
+// CompensationBody is a compensation as finance sees it, as JSON.
+type CompensationBody struct {
+	ID            events.CompensationID `json:"id"`
+	GuaranteeID   events.GuaranteeID    `json:"guarantee_id"`
+	RequestID     events.RequestID      `json:"request_id"`
+	Area          string                `json:"area"`
+	State         CompensationState     `json:"state" enum:"accrued,disputed,approved,batched,paid,void"`
+	Version       int64                 `json:"version" doc:"Goes into If-Match."`
+	Fen           Fen                   `json:"fen"`
+	Policy        string                `json:"policy"`
+	PolicyVersion int                   `json:"policy_version"`
+	Reasons       []events.Reason       `json:"reasons" nullable:"false" doc:"The verdict it rests on, line by line."`
+	AccruedAt     time.Time             `json:"accrued_at"`
+	ApprovedBy    string                `json:"approved_by,omitempty"`
+	ApprovedWhy   string                `json:"approved_why,omitempty"`
+	DisputedBy    string                `json:"disputed_by,omitempty"`
+	DisputedWhy   string                `json:"disputed_why,omitempty"`
+	VoidedBy      string                `json:"voided_by,omitempty"`
+	VoidedWhy     string                `json:"voided_why,omitempty"`
+	ChangedAt     time.Time             `json:"changed_at"`
+}
+
+func compensationBody(c Compensation) CompensationBody { return CompensationBody(c) }
