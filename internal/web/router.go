@@ -69,6 +69,11 @@ func Router(o Options, mount func(chi.Router)) (http.Handler, error) {
 	root.Use(s.exchange, s.observe, s.recover, secure, refuseOddText)
 	root.NotFound(func(w http.ResponseWriter, r *http.Request) { Problem(w, r, errNoRoute) })
 	root.MethodNotAllowed(func(w http.ResponseWriter, r *http.Request) {
+		for _, method := range methods {
+			if root.Match(chi.NewRouteContext(), method, r.URL.Path) {
+				w.Header().Add("Allow", method)
+			}
+		}
 		Problem(w, r, transport{errMethod, http.StatusMethodNotAllowed})
 	})
 	o.Health.mount(root)
