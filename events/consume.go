@@ -66,7 +66,10 @@ func (r *Runner) consume(ctx context.Context, group string, works map[Topic]*wor
 		// No partition leaves while its records are in hand, and only what has
 		// been committed to Postgres is ever committed to Kafka.
 		kgo.BlockRebalanceOnPoll(), kgo.AutoCommitMarks(), kgo.AutoCommitInterval(commitEvery),
-		kgo.SessionTimeout(r.cfg.Session), kgo.HeartbeatInterval(r.cfg.Session/5), kgo.RebalanceTimeout(2*handleLimit),
+		kgo.SessionTimeout(r.cfg.Session), kgo.HeartbeatInterval(r.cfg.Session/5),
+		// Who has not let go by then is taken for dead, like who is silent. The
+		// inbox makes it harmless if he is only slow.
+		kgo.RebalanceTimeout(2*r.cfg.Session),
 		kgo.FetchMaxWait(500*time.Millisecond),
 		kgo.OnPartitionsRevoked(c.revoked), kgo.OnPartitionsLost(c.lost))
 	if err != nil {

@@ -97,6 +97,12 @@ func (ID[K]) parse(s string) (ID[K], error) {
 // IsZero reports whether the identifier names nothing.
 func (id ID[K]) IsZero() bool { return id.u == uuid.Nil }
 
+// IDPrefix is the noun's prefix in the written form, for schemas.
+func (ID[K]) IDPrefix() string {
+	var k K
+	return k.prefix()
+}
+
 // UUID is the bare value, as stored.
 func (id ID[K]) UUID() uuid.UUID { return id.u }
 

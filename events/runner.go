@@ -57,7 +57,7 @@ type work struct {
 
 const (
 	sessionTimeout = 10 * time.Second // how soon a dead replica's partitions move on
-	handleLimit    = 30 * time.Second // for one record's transaction
+	handleLimit    = 15 * time.Second // for one record's transaction
 )
 
 // Runner consumes topics and applies their events. Run one in every replica

@@ -3,6 +3,7 @@ package events_test
 import (
 	"context"
 	"log/slog"
+	"os"
 	"reflect"
 	"testing"
 	"time"
@@ -18,7 +19,7 @@ import (
 
 var (
 	noon   = time.Date(2026, 3, 1, 4, 0, 0, 123456000, time.UTC)
-	quietL = slog.New(slog.DiscardHandler)
+	quietL = testLog()
 	by     = events.System("test")
 )
 
@@ -141,4 +142,12 @@ func count(t testing.TB, pool *pgxpool.Pool, sql string, args ...any) int {
 	var n int
 	require.NoError(t, pool.QueryRow(context.Background(), sql, args...).Scan(&n))
 	return n
+}
+
+// testLog is silent unless RESCUED_TEST_LOG is set.
+func testLog() *slog.Logger {
+	if os.Getenv("RESCUED_TEST_LOG") == "" {
+		return slog.New(slog.DiscardHandler)
+	}
+	return slog.Default()
 }

@@ -79,7 +79,9 @@ func Start(ctx context.Context, opts Options) (*Broker, error) {
 	cluster, err := kfake.NewCluster(append(settings, kfake.Ports(opts.Port))...)
 	if err != nil {
 		if b.dir != nil {
-			b.dir.unlock()
+			// Nothing has been written: what was in order still is.
+			err = errors.Join(explain(err, opts), b.dir.close(!b.fresh))
+			return nil, err
 		}
 		return nil, explain(err, opts)
 	}
@@ -113,9 +115,14 @@ func (b *Broker) Config() events.ClientConfig {
 }
 
 // Fresh reports that the broker started without the journal's events: for the
-// first time, or after an unclean stop. Create the topics, then publish again
-// with events.RepublishUnapplied.
+// first time, or after an unclean stop. Create the topics, put what is lost
+// into the outbox with events.RepublishUnapplied, then call MarkRepublished.
 func (b *Broker) Fresh() bool { return b.fresh }
+
+// MarkRepublished says that the outbox, which is durable, holds all that a
+// fresh broker lacks. Until then no stop is a clean one, so that a start that
+// fails halfway leaves the next one fresh as well.
+func (b *Broker) MarkRepublished() { b.fresh = false }
 
 // Close stops the broker. Close its clients before.
 func (b *Broker) Close() error {
@@ -123,7 +130,7 @@ func (b *Broker) Close() error {
 	if b.dir == nil {
 		return nil
 	}
-	return b.dir.close()
+	return b.dir.close(!b.fresh)
 }
 
 func explain(err error, opts Options) error {

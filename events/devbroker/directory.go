@@ -54,9 +54,13 @@ func openDirectory(dir string) (*directory, error) {
 
 func (d *directory) unlock() { d.lock.Close() }
 
-// close marks the stop as clean. The broker has written and synced its files.
-func (d *directory) close() error {
+// close gives the directory up and, when all is in order there, marks the
+// stop as clean. The broker has written and synced its files.
+func (d *directory) close(inOrder bool) error {
 	defer d.unlock()
+	if !inOrder {
+		return nil
+	}
 	if err := os.WriteFile(d.clean, []byte("stopped in order\n"), 0o600); err != nil {
 		return explainDisk(err, d.data)
 	}
