@@ -34,8 +34,9 @@ type AreaSet struct {
 	ImportedBy string    `json:"imported_by"`
 }
 
-// cover is the set of areas in force; version 0 is the default set.
-type cover struct {
-	version int64
-	areas   *geo.Areas
+// Cover is the covered areas in force, made of one file or several. It is
+// safe for concurrent use.
+type Cover struct {
+	version int64        // of the latest import; 0 is the default cover
+	sets    []*geo.Areas // the latest import first
 }

@@ -1,10 +1,16 @@
 package dispatch
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"rescued/events"
+	"rescued/geo"
 )
+
+// consideredLimit is how many crews one round lists by name for a request.
+const consideredLimit = 24
 
 // Why a crew was not chosen for a request.
 const (
@@ -38,4 +44,68 @@ type ConsideredCrew struct {
 	Why     string        `json:"why"` // chosen, or why not
 	Metres  int           `json:"metres"`
 	TravelS int           `json:"travel_s,omitempty"` // for those on the shortlist
+}
+
+// round says who was weighed for a waiting request and why not. Crews beyond
+// any sensible drive are not in it, and those without a position are counted
+// only.
+func (s *Service) round(b *board, i int, r *Request) Round {
+	out := Round{At: b.m.at, Counts: map[string]int{}}
+	travel := map[events.CrewID]time.Duration{}
+	for _, to := range b.reach[i] {
+		travel[b.crews[to.Crew].Key] = to.Travel
+	}
+	busyHere := map[events.CrewID]bool{}
+	for j, to := range b.sent {
+		busyHere[b.crews[to.Crew].Key] = j != i
+	}
+	s.fleet.each(func(id events.CrewID, u *unit) {
+		why := u.ruledOut(r.Need, b.since)
+		if !u.fixed {
+			if why == WhyNoPosition {
+				out.Counts[why]++
+			}
+			return
+		}
+		metres := geo.Distance(u.fix.Point, r.Place.Point)
+		if metres > s.maxMetres() {
+			return
+		}
+		elsewhere, planned := busyHere[id]
+		_, listed := travel[id]
+		switch {
+		case planned && !elsewhere && !b.lost[id]:
+			why = WhyChosen
+		case b.asked[r.ID][id]:
+			why = WhyAsked
+		case why != "":
+		case b.lost[id]:
+			why = WhyTaken
+		case elsewhere:
+			why = WhyOther
+		case !listed && len(b.reach[i]) < shortlist:
+			why = WhyTooFar
+		default:
+			why = WhyFarther
+		}
+		if why != WhyChosen {
+			out.Counts[why]++
+		}
+		out.Crews = append(out.Crews, ConsideredCrew{
+			Crew: id, Why: why, Metres: int(metres), TravelS: int(travel[id].Seconds()),
+		})
+	})
+	slices.SortFunc(out.Crews, func(a, c ConsideredCrew) int {
+		return cmp.Or(cmp.Compare(rank(a), rank(c)), cmp.Compare(a.Metres, c.Metres), a.Crew.Compare(c.Crew))
+	})
+	out.Crews = slices.Clip(out.Crews[:min(len(out.Crews), consideredLimit)])
+	return out
+}
+
+// rank puts the chosen crew first, so that it is never cut off.
+func rank(c ConsideredCrew) int {
+	if c.Why == WhyChosen {
+		return 0
+	}
+	return 1
 }

@@ -183,6 +183,9 @@ type walls struct {
 	offered *time.Time // first offer
 }
 
+// wallNow is the wall clock as Postgres keeps it.
+func wallNow() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
+
 // idempotency ties a creating command to the row it made.
 type idempotency struct {
 	key  string // empty: none was given

@@ -4,6 +4,7 @@ import (
 	"context"
 	"embed"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -64,9 +65,12 @@ type Service struct {
 	cfg   Config
 	log   *slog.Logger
 	fleet *fleet
-	areas atomic.Pointer[cover]
+	cover atomic.Pointer[Cover]
 	queue *areaQueue
 	meter *meter
+
+	refreshing sync.Mutex
+	horizon    string // where the next reading of changed crews goes on
 }
 
 // New makes a service over a migrated database. Call Refresh, or run Follow,
@@ -78,7 +82,7 @@ func New(pool *pgxpool.Pool, cfg Config) *Service {
 		pool: pool, cfg: cfg, log: cfg.Log,
 		fleet: newFleet(cfg.Index), queue: newAreaQueue(), meter: newMeter(cfg.Meters),
 	}
-	s.areas.Store(&cover{areas: cfg.Areas})
+	s.cover.Store(&Cover{sets: []*geo.Areas{cfg.Areas}})
 	return s
 }
 
@@ -120,7 +124,7 @@ func (c Config) withDefaults() Config {
 func (s *Service) now() time.Time { return s.cfg.Now().UTC().Truncate(time.Microsecond) }
 
 // Areas is the present cover.
-func (s *Service) Areas() *geo.Areas { return s.areas.Load().areas }
+func (s *Service) Areas() *Cover { return s.cover.Load() }
 
 // Index holds every crew this replica knows of.
 func (s *Service) Index() *geo.Index[events.CrewID] { return s.cfg.Index }

@@ -198,10 +198,12 @@ CREATE TABLE dispatch.words (
     at         timestamptz NOT NULL,
     note       text        NOT NULL,
     said_by    text        NOT NULL,
-    said_at    timestamptz NOT NULL
+    said_at    timestamptz NOT NULL,
+    dismissed  boolean     NOT NULL DEFAULT false
 );
 CREATE INDEX words_of_request ON dispatch.words (request_id, crew_id);
 COMMENT ON COLUMN dispatch.words.at IS 'When the crew is said to have been there.';
+COMMENT ON COLUMN dispatch.words.dismissed IS 'A tap that an operator did not believe; it is weighed no more.';
 
 -- The covered areas as imported, file by file. The sets since the last one
 -- that replaces all before it make up the present cover.
