@@ -116,11 +116,10 @@ func problemOf(ctx context.Context, path, lang string, err error) *ProblemBody {
 	case fault.Unauthorized:
 		p.headers.Set("WWW-Authenticate", `Bearer realm="rescued"`)
 	}
-	switch gone := context.Cause(ctx) == context.Canceled; {
-	case gone: // the caller left; what that broke is no news
+	switch {
 	case f.Kind == fault.Internal:
 		logger(ctx).ErrorContext(ctx, "internal error", "error", err, "route", route(ctx), "request_id", p.TraceID)
-	case f.Kind == fault.Busy && f.Err != nil:
+	case f.Kind == fault.Busy && f.Err != nil && ctx.Err() == nil: // else the caller left, and that broke it
 		logger(ctx).WarnContext(ctx, "busy", "error", err, "route", route(ctx), "request_id", p.TraceID)
 	}
 	return p
