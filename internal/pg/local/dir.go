@@ -96,7 +96,7 @@ func explain(err error, dir, detail string) error {
 	text := err.Error() + "\n" + detail
 	var sentence string
 	switch {
-	case errors.Is(err, syscall.ENOSPC), strings.Contains(text, "No space left on device"):
+	case errors.Is(err, syscall.ENOSPC), strings.Contains(strings.ToLower(text), "no space left on device"):
 		sentence = fmt.Sprintf("the disk that holds %s is full: free some space or choose another directory", dir)
 	case errors.Is(err, fs.ErrPermission), strings.Contains(text, "Permission denied"):
 		sentence = fmt.Sprintf("no permission to write in %s: correct its owner and mode or choose another directory", dir)

