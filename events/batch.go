@@ -20,7 +20,7 @@ func (c *consumer) takeBatch(ctx context.Context, w *work, parts map[place]*held
 			continue
 		}
 		c.client.MarkCommitRecords(h.records...)
-		c.free(at)
+		c.free(at, h)
 	}
 }
 

@@ -205,7 +205,7 @@ func (c *consumer) takePartition(ctx context.Context, w *work, at place, h *held
 		}
 		c.client.MarkCommitRecords(r)
 	}
-	c.free(at)
+	c.free(at, h)
 }
 
 // apply brings one record to its end: applied, repeated, or set aside. An
@@ -262,7 +262,11 @@ func (c *consumer) hold(w *work, at place, records []*kgo.Record, failures int, 
 	c.client.PauseFetchPartitions(map[string][]int32{at.topic: {at.partition}})
 }
 
-func (c *consumer) free(at place) {
+// free fetches on from a partition that had been held.
+func (c *consumer) free(at place, h *held) {
+	if h.failures == 0 {
+		return
+	}
 	c.client.ResumeFetchPartitions(map[string][]int32{at.topic: {at.partition}})
 }
 

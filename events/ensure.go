@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"time"
 
@@ -94,7 +95,11 @@ func topicStates(ctx context.Context, cfg ClientConfig, create func(context.Cont
 	bounded, cancel := context.WithTimeout(ctx, adminLimit)
 	defer cancel()
 	found, err := admin.ListTopics(bounded, names...)
-	if err != nil {
+	switch {
+	// Some brokers only hang up on a wrong password.
+	case errors.Is(err, kerr.SaslAuthenticationFailed), cfg.SASLMechanism != "" && errors.Is(err, io.EOF):
+		return nil, fmt.Errorf("the Kafka broker at %v refuses the user %q, correct the user, the mechanism or the password file: %w", cfg.Brokers, cfg.SASLUser, err)
+	case err != nil:
 		return nil, fmt.Errorf("the Kafka broker at %v does not answer, start it or correct its address: %w", cfg.Brokers, err)
 	}
 	var states []TopicState

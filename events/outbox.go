@@ -29,7 +29,15 @@ import (
 func numberCommitted(ctx context.Context, pool *pgxpool.Pool, limit int) (numbered int, err error) {
 	err = pg.InTx(ctx, pool, func(tx pgx.Tx) error {
 		var last int64
-		if err := tx.QueryRow(ctx, `SELECT last_no FROM events.feed FOR UPDATE`).Scan(&last); err != nil {
+		// These tables swing between empty and a long backlog, faster than
+		// their statistics follow, and the planner then reads all of them for
+		// each thousand. Walking the indexes is right in both states.
+		err := tx.QueryRow(ctx, `
+			SELECT last_no FROM events.feed, LATERAL (SELECT
+				set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
+				set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)) AS walk
+			FOR UPDATE OF feed`).Scan(&last)
+		if err != nil {
 			return fmt.Errorf("lock the feed: %w", err)
 		}
 		tag, err := tx.Exec(ctx, `
@@ -70,12 +78,14 @@ type outboxEntry struct {
 }
 
 // listUnpublished is the lowest of what is numbered and not yet acknowledged.
+// OFFSET 0 makes Postgres look up each row of the journal by its key, whatever
+// its statistics say of the outbox.
 func listUnpublished(ctx context.Context, db Querier, limit int) ([]outboxEntry, error) {
 	rows, err := db.Query(ctx, `
 		SELECT `+journalColumns+`, seq
-		FROM (SELECT seq, feed_no AS place FROM events.outbox
+		FROM (SELECT seq AS entry, feed_no AS place FROM events.outbox
 		      WHERE feed_no IS NOT NULL ORDER BY feed_no LIMIT $1) o
-		JOIN events.journal USING (seq)
+		CROSS JOIN LATERAL (SELECT * FROM events.journal WHERE seq = o.entry OFFSET 0) j
 		ORDER BY place`, limit)
 	if err != nil {
 		return nil, fmt.Errorf("list the outbox: %w", err)

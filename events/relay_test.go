@@ -2,6 +2,7 @@ package events_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -17,7 +18,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"rescued/events"
+	"rescued/events/devbroker"
 	"rescued/events/eventstest"
+	"rescued/internal/fault"
 	"rescued/internal/pg"
 	"rescued/internal/pgtest"
 )
@@ -48,7 +51,11 @@ type dialer struct {
 }
 
 func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
+	return d.through(func() (net.Conn, error) { return (&net.Dialer{}).DialContext(ctx, network, address) })
+}
+
+func (d *dialer) through(connect func() (net.Conn, error)) (net.Conn, error) {
+	conn, err := connect()
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +63,7 @@ func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, e
 	defer d.mu.Unlock()
 	if d.down {
 		conn.Close()
-		return nil, fmt.Errorf("dial %s: the plug is pulled", address)
+		return nil, errors.New("the plug is pulled")
 	}
 	d.conns = append(d.conns, conn)
 	return conn, nil
@@ -356,4 +363,58 @@ func TestRepublishUnappliedSendsWhatAGroupLacks(t *testing.T) {
 		seen[env.FeedNo]++
 	}
 	require.Equal(t, map[int64]int{1: 2, 2: 2, 3: 2, 4: 1, 5: 1}, seen)
+}
+
+// A wiped broker, as after an unclean stop: what was applied is not sent
+// again, what was not is, and new events follow.
+func TestAWipedBrokerIsFilledFromTheJournal(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	if eventstest.Real() != nil {
+		t.Skip("concerns the embedded broker")
+	}
+	pool := pgtest.New(t, events.Migrations)
+	applied(t, pool)
+	var away atomic.Bool
+	handlers := []events.Handler{{Group: "g", Topic: events.TopicRequests, Handle: func(ctx context.Context, tx pgx.Tx, env events.Envelope) error {
+		if away.Load() {
+			return fault.New(fault.Busy, "away", "Away.")
+		}
+		return noteApplied("g")(ctx, tx, env)
+	}}}
+	opts := devbroker.Options{Dir: t.TempDir(), Log: quietL}
+	run := func() (stop func()) {
+		b, err := devbroker.Start(ctx, opts)
+		require.NoError(t, err)
+		_, err = events.EnsureTopics(ctx, b.Config(), devbroker.Limits)
+		require.NoError(t, err)
+		require.True(t, b.Fresh())
+		_, err = events.RepublishUnapplied(ctx, pool, handlers)
+		require.NoError(t, err)
+		stopRelay := start(t, relay(t, b.Config(), pool).Run)
+		stopRunner := start(t, runner(t, b.Config(), pool, handlers).Run)
+		return func() {
+			stopRelay()
+			stopRunner()
+			require.NoError(t, b.Close()) // not marked: the next start finds it unclean
+		}
+	}
+	stop := run()
+	for range 5 {
+		appendAll(t, pool, departed("a", events.NewID[events.CrewID]()))
+	}
+	eventually(t, "five", func() bool { return count(t, pool, `SELECT count(*) FROM applied`) == 5 })
+	away.Store(true)
+	for range 5 {
+		appendAll(t, pool, departed("a", events.NewID[events.CrewID]()))
+	}
+	eventually(t, "the broker to have taken all", outboxEmpty(t, pool))
+	stop()
+	away.Store(false)
+	appendAll(t, pool, departed("a", events.NewID[events.CrewID]()))
+	stop = run()
+	defer stop()
+	eventually(t, "eleven", func() bool { return count(t, pool, `SELECT count(*) FROM applied`) == 11 })
+	require.Zero(t, count(t, pool, `SELECT count(*) FROM (
+		SELECT feed_no, lag(feed_no) OVER (ORDER BY n) AS before FROM applied) a WHERE feed_no < before`))
 }
