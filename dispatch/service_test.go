@@ -66,7 +66,7 @@ func TestARescueFromCallToDone(t *testing.T) {
 		events.CrewDeparted{}.EventType(), events.CrewArrived{}.EventType(), events.RequestFinished{}.EventType(),
 	}, w.told(r))
 
-	rounds, err := w.Considered(w.ctx, operator, r.ID)
+	rounds, err := w.Considered(w.ctx, desk, r.ID)
 	require.NoError(t, err)
 	require.Len(t, rounds, 1)
 	require.Equal(t, dispatch.WhyChosen, rounds[0].Crews[0].Why)
@@ -138,7 +138,7 @@ func TestWhoIsPassedOverAndWhy(t *testing.T) {
 	offers := w.match(r)
 	require.Len(t, offers, 1)
 	require.NotEqual(t, stale.ID, offers[0].Crew)
-	rounds, err := w.Considered(w.ctx, operator, r.ID)
+	rounds, err := w.Considered(w.ctx, desk, r.ID)
 	require.NoError(t, err)
 	require.Equal(t, map[string]int{
 		dispatch.WhyUnfit: 1, dispatch.WhyStale: 1, dispatch.WhyBusy: 1, dispatch.WhyOffDuty: 1,
@@ -221,18 +221,18 @@ func TestReleaseAndReassign(t *testing.T) {
 	require.True(t, r.Crew.IsZero())
 	require.Equal(t, r, w.reload(r))
 
-	_, err = w.Reassign(w.ctx, operator, r.ID, a.ID, "go back", 0)
+	_, err = w.Reassign(w.ctx, desk, r.ID, a.ID, "go back", 0)
 	require.ErrorIs(t, err, dispatch.ErrCrewAsked)
-	_, err = w.Reassign(w.ctx, operator, r.ID, c.ID, "knows the place", r.Version+1)
+	_, err = w.Reassign(w.ctx, desk, r.ID, c.ID, "knows the place", r.Version+1)
 	require.ErrorIs(t, err, dispatch.ErrStale)
 	_, err = w.Reassign(w.ctx, ownerOf(r), r.ID, c.ID, "I like him", 0)
 	require.ErrorIs(t, err, dispatch.ErrForbidden)
-	r, err = w.Reassign(w.ctx, operator, r.ID, c.ID, "knows the place", r.Version)
+	r, err = w.Reassign(w.ctx, desk, r.ID, c.ID, "knows the place", r.Version)
 	require.NoError(t, err)
 	require.Equal(t, dispatch.RequestOffered, r.State)
 	require.Equal(t, dispatch.CrewHeld, w.crewNow(c).State)
 
-	r, err = w.Reassign(w.ctx, operator, r.ID, events.CrewID{}, "no answer on the radio", 0)
+	r, err = w.Reassign(w.ctx, desk, r.ID, events.CrewID{}, "no answer on the radio", 0)
 	require.NoError(t, err)
 	require.Equal(t, dispatch.RequestOpen, r.State)
 	require.Equal(t, dispatch.CrewAvailable, w.crewNow(c).State)
@@ -261,7 +261,7 @@ func TestEverybodySeesHisOwn(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	mine, other := w.crew(1000), w.crew(9000)
-	ptn, err := w.RegisterPartner(w.ctx, admin, dispatch.NewPartner{Name: "Example Motors"})
+	ptn, err := w.RegisterPartner(w.ctx, root, dispatch.NewPartner{Name: "Example Motors"})
 	require.NoError(t, err)
 	partner := events.Actor{Role: events.RolePartner, Subject: ptn.ID.String()}
 	r, err := w.Open(w.ctx, partner, w.call())
@@ -297,7 +297,7 @@ func TestEverybodySeesHisOwn(t *testing.T) {
 		return len(got)
 	}
 	require.Equal(t, []int{1, 1, 1, 0, 1, 0, 1}, []int{
-		list(partner), list(ownerOf(r)), list(as(mine)), list(as(other)), list(provider), list(rival), list(operator),
+		list(partner), list(ownerOf(r)), list(as(mine)), list(as(other)), list(provider), list(rival), list(desk),
 	})
 	crews, err := w.Crews(w.ctx, provider, dispatch.CrewFilter{})
 	require.NoError(t, err)

@@ -19,10 +19,10 @@ import (
 )
 
 var (
-	operator = events.Actor{Role: events.RoleOperator, Subject: "li.wei"}
-	admin    = events.Actor{Role: events.RoleAdmin, Subject: "root"}
-	system   = events.System("test")
-	futian   = geo.Point{Lat: 22.5431, Lng: 114.0579} // Shenzhen
+	desk   = events.Actor{Role: events.RoleOperator, Subject: "li.wei"}
+	root   = events.Actor{Role: events.RoleAdmin, Subject: "root"}
+	system = events.System("test")
+	futian = geo.Point{Lat: 22.5431, Lng: 114.0579} // Shenzhen
 )
 
 // clock is a business clock that moves only when told.
@@ -75,7 +75,7 @@ func newWorld(t testing.TB) *world {
 	pool := pgtest.New(t, events.Migrations, dispatch.Migrations)
 	w := &world{t: t, ctx: context.Background(), pool: pool, clock: newClock()}
 	w.Service = w.replica(pool)
-	p, err := w.RegisterProvider(w.ctx, admin, dispatch.NewProvider{Name: "Southern Recovery", Phone: "+86 755 1234 5678"})
+	p, err := w.RegisterProvider(w.ctx, root, dispatch.NewProvider{Name: "Southern Recovery", Phone: "+86 755 1234 5678"})
 	require.NoError(t, err)
 	w.provider = p.ID
 	return w
@@ -104,7 +104,7 @@ func (w *world) crew(metresNorth float64, can ...string) dispatch.Crew {
 	if len(can) == 0 {
 		can = dispatch.AllCapabilities()
 	}
-	c, err := w.RegisterCrew(w.ctx, admin, dispatch.NewCrew{
+	c, err := w.RegisterCrew(w.ctx, root, dispatch.NewCrew{
 		Provider: w.provider, Name: fmt.Sprintf("Crew at %.0f", metresNorth), Phone: "13800000000", Capabilities: can,
 	})
 	require.NoError(w.t, err)
@@ -158,14 +158,14 @@ func (w *world) match(r dispatch.Request) []dispatch.Offer {
 
 func (w *world) reload(r dispatch.Request) dispatch.Request {
 	w.t.Helper()
-	r, err := w.Request(w.ctx, operator, r.ID)
+	r, err := w.Request(w.ctx, desk, r.ID)
 	require.NoError(w.t, err)
 	return r
 }
 
 func (w *world) crewNow(c dispatch.Crew) dispatch.Crew {
 	w.t.Helper()
-	c, err := w.Crew(w.ctx, operator, c.ID)
+	c, err := w.Crew(w.ctx, desk, c.ID)
 	require.NoError(w.t, err)
 	return c
 }
@@ -185,7 +185,7 @@ func (w *world) assigned(c dispatch.Crew) dispatch.Request {
 // told is the types of the events of a request, in order.
 func (w *world) told(r dispatch.Request) []string {
 	w.t.Helper()
-	envs, err := w.History(w.ctx, operator, r.ID)
+	envs, err := w.History(w.ctx, desk, r.ID)
 	require.NoError(w.t, err)
 	types := make([]string, len(envs))
 	for i, env := range envs {
