@@ -1,0 +1,134 @@
+package dispatch_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"rescued/dispatch"
+	"rescued/events"
+	"rescued/internal/fault"
+)
+
+func TestABareTapStopsNoClock(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c := w.crew(9000)
+	r := w.assigned(c)
+	w.clock.advance(5 * time.Minute)
+	tapped := w.clock.Now()
+	r, err := w.ClaimArrival(w.ctx, as(c), r.ID, time.Time{})
+	require.NoError(t, err)
+	require.Equal(t, dispatch.RequestAssigned, r.State)
+	require.Equal(t, tapped, *r.UnprovenAt)
+	require.Contains(t, w.told(r), events.ArrivalUnproven{}.EventType())
+	_, err = w.Finish(w.ctx, as(c), r.ID, dispatch.OutcomeFixed)
+	require.Equal(t, fault.Conflict, fault.KindOf(err), "who has not arrived cannot have finished")
+
+	_, err = w.DecideArrival(w.ctx, as(c), r.ID, true, time.Time{}, "I was there")
+	require.ErrorIs(t, err, dispatch.ErrForbidden)
+	r, err = w.DecideArrival(w.ctx, desk, r.ID, false, time.Time{}, "the tracker shows it 9 km away")
+	require.NoError(t, err)
+	require.Nil(t, r.UnprovenAt)
+	require.Equal(t, dispatch.RequestAssigned, r.State)
+
+	w.clock.advance(time.Minute)
+	second := w.clock.Now()
+	r, err = w.ClaimArrival(w.ctx, as(c), r.ID, second)
+	require.NoError(t, err)
+	require.Equal(t, second, *r.UnprovenAt, "the tap that was not believed counts no more")
+	r, err = w.DecideArrival(w.ctx, desk, r.ID, true, time.Time{}, "the owner was on the phone")
+	require.NoError(t, err)
+	require.Equal(t, dispatch.RequestOnScene, r.State)
+	require.Equal(t, dispatch.ByOperator, r.ArrivalSource)
+	require.Equal(t, second, *r.ArrivedAt)
+}
+
+func TestEarlierProofComesToLight(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c := w.crew(2000)
+	r := w.assigned(c)
+	w.clock.advance(10 * time.Minute)
+	there := w.clock.Now()
+	first := w.sight(c, 40)
+	w.clock.advance(25 * time.Second)
+	second := w.sight(c, 30)
+	w.clock.advance(5 * time.Minute)
+	r, err := w.ConfirmArrival(w.ctx, ownerOf(r), r.ID, time.Time{})
+	require.NoError(t, err)
+	require.Equal(t, dispatch.ByOwner, r.ArrivalSource)
+	r, err = w.Finish(w.ctx, as(c), r.ID, dispatch.OutcomeFixed)
+	require.NoError(t, err)
+
+	// The device was out of reach; its trail arrives after the job, in pieces,
+	// in the wrong order, and twice.
+	require.NoError(t, w.NoteFixes(w.ctx, c.ID, []dispatch.Fix{second}))
+	require.Equal(t, r, w.reload(r), "one fix is no stay")
+	for range 2 {
+		require.NoError(t, w.NoteFixes(w.ctx, c.ID, []dispatch.Fix{second, first}))
+	}
+	r = w.reload(r)
+	require.Equal(t, there, *r.ArrivedAt)
+	require.Equal(t, dispatch.ByGPS, r.ArrivalSource)
+	require.Equal(t, there, *r.Evidence.GPSAt)
+	require.NotNil(t, r.Evidence.OwnerAt, "all times are kept")
+	n := 0
+	for _, typ := range w.told(r) {
+		if typ == (events.CrewArrived{}).EventType() {
+			n++
+		}
+	}
+	require.Equal(t, 2, n)
+}
+
+func TestArrivalTimesThatCannotBe(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c := w.crew(2000)
+	r := w.assigned(c)
+	w.clock.advance(10 * time.Minute)
+	for _, at := range []time.Time{w.clock.Now().Add(time.Minute), w.clock.Now().Add(-time.Hour)} {
+		_, err := w.ClaimArrival(w.ctx, as(c), r.ID, at)
+		require.Equal(t, []string{"arrived_at range"}, wrongFields(t, err))
+		_, err = w.ConfirmArrival(w.ctx, ownerOf(r), r.ID, at)
+		require.Equal(t, []string{"arrived_at range"}, wrongFields(t, err))
+	}
+	require.Equal(t, r, w.reload(r))
+	r, err := w.ConfirmArrival(w.ctx, ownerOf(r), r.ID, w.clock.Now().Add(3*time.Second))
+	require.NoError(t, err, "a phone's clock may be a little ahead")
+	require.Equal(t, w.clock.Now(), *r.ArrivedAt)
+	_, err = w.ClaimArrival(w.ctx, as(w.crew(1)), r.ID, time.Time{})
+	require.ErrorIs(t, err, dispatch.ErrNoRequest)
+}
+
+func TestTheOwnersCode(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c := w.crew(2000)
+	r := w.assigned(c)
+	wrong := "0000"
+	if r.Code == wrong {
+		wrong = "0001"
+	}
+	w.clock.advance(10 * time.Minute)
+	for range 4 {
+		_, err := w.ConfirmByCode(w.ctx, as(c), r.ID, wrong, time.Time{})
+		require.ErrorIs(t, err, dispatch.ErrWrongCode)
+	}
+	_, err := w.ConfirmByCode(w.ctx, as(c), r.ID, r.Code, w.clock.Now().Add(-6*time.Minute))
+	require.Equal(t, []string{"arrived_at range"}, wrongFields(t, err))
+	got, err := w.ConfirmByCode(w.ctx, as(c), r.ID, r.Code, time.Time{})
+	require.NoError(t, err)
+	require.Equal(t, dispatch.ByCode, got.ArrivalSource)
+
+	d := w.crew(3000)
+	r = w.assigned(d)
+	for range 5 {
+		_, err := w.ConfirmByCode(w.ctx, as(d), r.ID, "12345", time.Time{})
+		require.ErrorIs(t, err, dispatch.ErrWrongCode)
+	}
+	_, err = w.ConfirmByCode(w.ctx, as(d), r.ID, r.Code, time.Time{})
+	require.ErrorIs(t, err, dispatch.ErrCodeSpent)
+}
