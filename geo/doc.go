@@ -12,16 +12,20 @@
 // rebuilt from the position stream at start; whether a crew is truly free is
 // decided elsewhere, by a row lock.
 //
-// Nearest in metres is not soonest. TravelTimes turns places into durations:
-// StraightLine is the model used without a map, and a routing engine fits behind
-// the same interface.
+// Nearest in metres is not soonest. TravelTimes turns places into durations.
+// StraightLine is the model used without a map; SpeedBook corrects it by what
+// finished drives really took. Valhalla, OSRM and AMap ask a routing engine over
+// HTTP. Routed puts them together for a decision that cannot wait: the engine
+// times the shortlist, the model answers for whatever the engine does not, and
+// each figure names its source.
 //
 // Areas says which city a place belongs to and whether it counts as that city's
 // urban part or its county, because promises differ. China's 370 cities are
 // built in; any other country is a CSV file of centres or a GeoJSON file of
 // polygons.
 //
-// Everything here is a function of its arguments, or memory guarded by a lock:
-// no clock, no network, no database. Distances are metres, angles degrees, times
-// as given.
+// Everything else here is a function of its arguments, or memory guarded by a
+// lock: no clock, no network, no database. Only the engines use the network, and
+// only they, their quota, cache and breaker look at the wall clock. Distances are
+// metres, angles degrees, times as given.
 package geo

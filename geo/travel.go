@@ -47,13 +47,15 @@ const DefaultDetour = 1.35
 // an estimate to order crews by, not one to promise by.
 type StraightLine struct {
 	// Detour is the length of the road over the great circle, 1 or more.
-	Detour float64
+	Detour float64 `json:"detour"`
 	// UrbanKmh, RuralKmh and MotorwayKmh are door-to-door speeds in free traffic.
-	UrbanKmh, RuralKmh, MotorwayKmh float64
+	UrbanKmh    float64 `json:"urban_kmh"`
+	RuralKmh    float64 `json:"rural_kmh"`
+	MotorwayKmh float64 `json:"motorway_kmh"`
 	// Rush multiplies the speed by the local hour of day, 0 to 23: 1 is free
 	// traffic. It applies in full on urban roads and by half, as far from 1, on
 	// the others.
-	Rush [24]float64
+	Rush [24]float64 `json:"rush"`
 }
 
 // DefaultStraightLine is the model used when no routing engine is connected.
@@ -112,17 +114,38 @@ func (m StraightLine) Time(from, to Point, class RoadClass, hour int) time.Durat
 }
 
 func (m StraightLine) duration(metres float64, class RoadClass, hour int) time.Duration {
-	factor := m.Rush[((hour%24)+24)%24]
 	kmh := m.UrbanKmh
 	switch class {
 	case RuralRoad:
-		kmh, factor = m.RuralKmh, (1+factor)/2
+		kmh = m.RuralKmh
 	case Motorway:
-		kmh, factor = m.MotorwayKmh, (1+factor)/2
+		kmh = m.MotorwayKmh
 	}
-	seconds := metres * m.Detour / (kmh * factor / 3.6)
+	seconds := metres * m.Detour / (kmh * m.factor(class, hour) / 3.6)
 	return time.Duration(seconds * float64(time.Second))
 }
+
+// factor multiplies the speed for a class and an hour.
+func (m StraightLine) factor(class RoadClass, hour int) float64 {
+	factor := m.Rush[hourOfDay(hour)]
+	if class == RuralRoad || class == Motorway {
+		return (1 + factor) / 2
+	}
+	return factor
+}
+
+// hourOfDay brings an hour into 0..23.
+func hourOfDay(hour int) int { return ((hour % 24) + 24) % 24 }
+
+// Slowdown is how much longer a drive takes at an hour than in free traffic: 1 /
+// 0.65 on urban roads from 17 to 19. It lends the model's rush hours to a routing
+// engine that knows no traffic.
+func (m StraightLine) Slowdown(class RoadClass, hour int) float64 {
+	return 1 / m.factor(class, hour)
+}
+
+// Name implements TravelModel.
+func (m StraightLine) Name() string { return "straight_line" }
 
 // At fixes the road class and the local hour of day, which makes the model a
 // TravelTimes.
