@@ -204,6 +204,25 @@ func TestAlarmsAreRaisedOnceAndSetNoAmount(t *testing.T) {
 	require.Equal(t, opened.Add(time.Minute), r.standing(id).Guarantee.AtRiskAt)
 }
 
+func TestAClockThatRunsAgainAlarmsAgain(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	id := events.NewID[events.RequestID]()
+	r.must(r.open(id, "urban"))
+	require.Equal(t, 1, r.sweep(due.Add(-9*time.Minute)))
+	require.Equal(t, 1, r.sweep(due.Add(time.Minute)))
+	r.must(arrivedEvent(id, crewA, due.Add(-8*time.Minute)))
+	require.Equal(t, sla.Met, r.standing(id).Guarantee.State)
+	r.must(releasedEvent(id, crewA, due.Add(-7*time.Minute)))
+	g := r.standing(id).Guarantee
+	require.Equal(t, sla.Armed, g.State)
+	require.Zero(t, g.AtRiskAt)
+	require.Zero(t, g.BreachedAt)
+	require.Equal(t, 1, r.sweep(due.Add(-6*time.Minute)), "the owner waits again")
+	require.Equal(t, 1, r.sweep(due.Add(2*time.Minute)))
+	require.Equal(t, 2, r.count(id, events.GuaranteeArmed{}), "told once when opened and once when reopened")
+}
+
 func TestFinishingIsNoProofOfArrival(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

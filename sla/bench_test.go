@@ -1,0 +1,49 @@
+package sla_test
+
+import (
+	"testing"
+	"time"
+
+	"rescued/events"
+	"rescued/sla"
+)
+
+// BenchmarkOwed works out one verdict with its explanation.
+func BenchmarkOwed(b *testing.B) {
+	p := sla.Example45()
+	t := timeline(p,
+		sla.Fact{Kind: sla.FactAssigned, At: opened, Until: due, Crew: crewA},
+		arrived(crewA, due.Add(5*time.Minute)), released(crewA, due.Add(6*time.Minute)), arrived(crewB, due.Add(11*time.Minute)))
+	for b.Loop() {
+		p.Owed(t)
+	}
+}
+
+// BenchmarkLateRescue hears the opening, the assignment and the late arrival
+// of one request, and books what is owed: three transactions.
+func BenchmarkLateRescue(b *testing.B) {
+	r := newRig(b)
+	opening := r.open(events.NewID[events.RequestID](), "urban")
+	for b.Loop() {
+		id := events.NewID[events.RequestID]()
+		opening.RequestID = id
+		r.must(opening, asEvent(id, sla.Fact{Kind: sla.FactAssigned, At: opened, Until: due, Crew: crewA}),
+			arrivedEvent(id, crewA, due.Add(11*time.Minute)))
+	}
+}
+
+// BenchmarkQuietSweep looks at 20,000 armed guarantees none of which is due.
+func BenchmarkQuietSweep(b *testing.B) {
+	r := newRig(b)
+	r.must(r.open(events.NewID[events.RequestID](), "urban"))
+	if _, err := r.pool.Exec(b.Context(), `
+		INSERT INTO sla.guarantees SELECT (r).* FROM (
+			SELECT jsonb_populate_record(g, jsonb_build_object('id', gen_random_uuid(), 'request_id', gen_random_uuid())) AS r
+			FROM sla.guarantees g, generate_series(1, 20000)) AS copies;
+		ANALYZE sla.guarantees`); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		r.sweep(opened)
+	}
+}

@@ -1,0 +1,64 @@
+// Package sla keeps the arrival promise and says what a broken one owes.
+//
+// A request is opened with a promise: help within so many minutes, by a
+// pinned version of a [Policy]. RequestOpened arms a guarantee exactly as
+// shown. What happens afterwards is heard as events and kept as facts, each
+// with the time at which it happened; [Policy.Owed] turns the set of facts
+// into a [Verdict]: in time or late, by how much to the microsecond, how many
+// fen, and why, line by line in Chinese and English. It is a function of the
+// policy and the facts alone. So events may come late, twice or in any order,
+// and sweeps may run whenever they like: outcome and amount are the same.
+//
+// A late verdict accrues a compensation, booked as double entry. Finance
+// approves, disputes, upholds, overturns or voids it.
+//
+// # Lifecycles
+//
+// A pair not listed is refused; a state without a row is final.
+//
+//	Guarantee   armed     deadline → breached · arrive_in_time → met · arrive_late → late
+//	                      cancel_in_time → void · cancel_late → late · amend → armed · waive → waived
+//	            breached  arrive_in_time → met · arrive_late → late
+//	                      cancel_in_time → void · cancel_late → late · waive → waived
+//	            met, late, void
+//	                      revise_met → met · revise_late → late · revise_void → void · reopen → armed
+//
+//	Compensation accrued  approve → approved · dispute → disputed · void → void
+//	            disputed  uphold → approved · overturn → void
+//	            approved  batch → batched · dispute → disputed · void → void
+//	            batched   unbatch, bounce → approved · pay → paid
+//
+//	Batch       draft     add, remove → draft · seal → sealed · discard → discarded
+//	            sealed    approve → approved · reject → discarded
+//	            approved  submit → submitted
+//	            submitted record → submitted · close → settled
+//
+// A verdict has a row of its own, though it looks like an end, because news
+// does not stop with it: an earlier proof comes to light, or the crew whose
+// arrival stopped the clock gives the request back. Were the first verdict to
+// stand, the order of hearing would decide about money. So a verdict can be
+// revised to any other, and reopened when the arrival it rested on counts no
+// more; the clock then runs again and may alarm again, and GuaranteeArmed
+// tells it. Only a waiver, a person's decision, stands whatever is heard.
+//
+// breached is an alarm and no verdict: the deadline has passed and nobody is
+// known to have arrived. It is the only thing besides at_risk that a sweep
+// does, and it never leads to an amount. amend moves the deadline of an armed
+// guarantee, while it has not passed.
+//
+// # What counts
+//
+//   - The earliest arrival that is proven stops the clock. Exactly at the
+//     deadline is in time; exactly ten minutes late is the tier up to ten.
+//   - An arrival does not count once the same crew released the request at or
+//     after it, from whatever state: the owner still waited.
+//   - A cancellation before any arrival that counts ends the promise: in time
+//     nothing is owed, after the deadline the tier reached.
+//   - The end of the crew's work is no proof of when it came. A request that
+//     finishes without a proven arrival is marked for review and its clock
+//     runs on until an operator decides, which is heard as an arrival.
+//   - Another amount after a verdict voids the live compensation and accrues
+//     a new one. One that is batched or paid stays, and the difference waits
+//     as a note for a person. What finance voided stays void until news of
+//     the rescue changes the amount.
+package sla
