@@ -88,12 +88,12 @@ func (a *API) jobRoutes(api huma.API) {
 	web.Register(api, command("reassign", "reassignRequest", "Give a request to another crew; needs If-Match"),
 		web.Only(staffRoles...), a.reassign)
 	web.Register(api, command("depart", "departForRequest", "The crew has set out"),
-		web.Only(events.RoleCrew, events.RoleOperator, events.RoleAdmin), func(ctx context.Context, in *requestPath) (*requestOutput, error) {
+		web.Only(crewSideRoles...), func(ctx context.Context, in *requestPath) (*requestOutput, error) {
 			r, err := a.svc.Depart(ctx, caller(ctx), in.ID)
 			return a.answer(ctx, r, err)
 		})
 	web.Register(api, command("arrive", "claimArrival", "The crew says it has arrived; evidence decides"),
-		web.Only(events.RoleCrew), func(ctx context.Context, in *arriveInput) (*requestOutput, error) {
+		web.Only(events.RoleCrew, events.RoleProvider), func(ctx context.Context, in *arriveInput) (*requestOutput, error) {
 			r, err := a.svc.ClaimArrival(ctx, caller(ctx), in.ID, in.Body.ArrivedAt)
 			return a.answer(ctx, r, err)
 		})
@@ -112,7 +112,7 @@ func (a *API) jobRoutes(api huma.API) {
 			return a.answer(ctx, r, err)
 		})
 	web.Register(api, command("finish", "finishRequest", "The job is over; the crew is free"),
-		web.Only(events.RoleCrew, events.RoleOperator, events.RoleAdmin), func(ctx context.Context, in *finishInput) (*requestOutput, error) {
+		web.Only(crewSideRoles...), func(ctx context.Context, in *finishInput) (*requestOutput, error) {
 			r, err := a.svc.Finish(ctx, caller(ctx), in.ID, in.Body.Outcome)
 			return a.answer(ctx, r, err)
 		})

@@ -32,7 +32,7 @@ const (
 // or from before the assignment is fault.Invalid.
 func (s *Service) ClaimArrival(ctx context.Context, by events.Actor, id events.RequestID, arrivedAt time.Time) (r Request, err error) {
 	defer fault.Wrap(&err, "claim arrival at %s", id)
-	return s.hearArrival(ctx, by, id, Word{Source: ByTap, At: arrivedAt}, events.RoleCrew)
+	return s.hearArrival(ctx, by, id, Word{Source: ByTap, At: arrivedAt}, events.RoleCrew, events.RoleProvider)
 }
 
 // ConfirmArrival is the owner's word, or his partner's for him, that the crew

@@ -269,7 +269,7 @@ func (s *Service) offerByHand(ctx context.Context, tx pgx.Tx, m moment, r *Reque
 // Depart notes that the bound crew has set out.
 func (s *Service) Depart(ctx context.Context, by events.Actor, id events.RequestID) (r Request, err error) {
 	defer fault.Wrap(&err, "depart %s", id)
-	return s.change(ctx, by, id, 0, andStaff(events.RoleCrew), func(tx pgx.Tx, m moment, j *job) error {
+	return s.change(ctx, by, id, 0, andStaff(events.RoleCrew, events.RoleProvider), func(tx pgx.Tx, m moment, j *job) error {
 		j.DepartedAt = &m.at
 		departed := events.CrewDeparted{RequestID: j.ID, Area: string(j.Area), CrewID: j.Crew, DepartedAt: m.at}
 		return step(ctx, tx, m, &j.Request, RequestDepart, departed)
@@ -284,7 +284,7 @@ func (s *Service) Finish(ctx context.Context, by events.Actor, id events.Request
 	if err := c.err(); err != nil {
 		return Request{}, err
 	}
-	return s.change(ctx, by, id, 0, andStaff(events.RoleCrew), func(tx pgx.Tx, m moment, j *job) error {
+	return s.change(ctx, by, id, 0, andStaff(events.RoleCrew, events.RoleProvider), func(tx pgx.Tx, m moment, j *job) error {
 		j.ClosedAt, j.Outcome = &m.at, outcome
 		finished := events.RequestFinished{
 			RequestID: j.ID, Area: string(j.Area), CrewID: j.Crew, FinishedAt: m.at, Outcome: string(outcome),

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+
+	"rescued/events"
+)
+
+// Config is everything `serve` and the administrative commands read from the
+// environment, once. Every variable begins with RESCUED_.
+type Config struct {
+	DatabaseURL     string `env:"DATABASE_URL"`           // postgres://user:password@host/db
+	DatabaseURLFile string `env:"DATABASE_URL_FILE,file"` // the same, read from a file
+
+	Kafka         []string `env:"KAFKA" envSeparator:","`       // host:port of one or more brokers
+	KafkaSASL     string   `env:"KAFKA_SASL" envDefault:"none"` // none, plain, scram-sha-256 or scram-sha-512
+	KafkaUser     string   `env:"KAFKA_USER"`                   // SASL user
+	KafkaPassword string   `env:"KAFKA_PASSWORD_FILE"`          // file that holds the SASL password; read at every connection
+	KafkaTLS      bool     `env:"KAFKA_TLS"`                    // speak TLS to the brokers
+	KafkaCA       string   `env:"KAFKA_CA_FILE"`                // CA certificates, PEM; empty: the system's
+	KafkaCert     string   `env:"KAFKA_CERT_FILE"`              // client certificate, PEM
+	KafkaKey      string   `env:"KAFKA_KEY_FILE"`               // its key
+	KafkaReplicas int16    `env:"KAFKA_REPLICATION"`            // replicas of created topics; 0: the broker's default
+
+	Listen      string        `env:"LISTEN" envDefault:"127.0.0.1:8080"`  // address of the API
+	PublicURL   string        `env:"PUBLIC_URL"`                          // where owners reach it; used in links
+	OfferTTL    time.Duration `env:"OFFER_TTL" envDefault:"45s"`          // how long a crew may think
+	FreshFor    time.Duration `env:"POSITION_FRESH_FOR" envDefault:"10m"` // older positions do not get offers
+	DrainFor    time.Duration `env:"DRAIN_FOR" envDefault:"20s"`          // time to finish what is in hand on SIGTERM
+	LogLevel    string        `env:"LOG_LEVEL" envDefault:"info"`         // debug, info, warn or error
+	LogFormat   string        `env:"LOG_FORMAT" envDefault:"json"`        // json or text
+	RequestRate int           `env:"REQUEST_RATE" envDefault:"600"`       // calls a minute for one token or address
+}
+
+// readConfig reads the environment (NAME=value lines) and names everything
+// that is wrong with it at once.
+func readConfig(environ []string) (Config, error) {
+	var c Config
+	vars := env.ToMap(environ)
+	if err := env.ParseWithOptions(&c, env.Options{Prefix: "RESCUED_", Environment: vars}); err != nil {
+		return c, fmt.Errorf("read the environment: %w", err)
+	}
+	if c.DatabaseURL == "" {
+		c.DatabaseURL = strings.TrimSpace(c.DatabaseURLFile)
+	}
+	return c, errors.Join(c.problems()...)
+}
+
+func (c Config) problems() (out []error) {
+	wrong := func(format string, args ...any) { out = append(out, fmt.Errorf(format, args...)) }
+	if u, err := url.Parse(c.DatabaseURL); c.DatabaseURL != "" && (err != nil || u.Scheme == "") && !strings.Contains(c.DatabaseURL, "=") {
+		wrong("RESCUED_DATABASE_URL is not a URL like postgres://user@host/db")
+	}
+	for _, b := range c.Kafka {
+		if _, _, err := net.SplitHostPort(b); err != nil {
+			wrong("RESCUED_KAFKA: %q is not host:port", b)
+		}
+	}
+	if !slices.Contains([]string{"none", "plain", "scram-sha-256", "scram-sha-512"}, c.KafkaSASL) {
+		wrong("RESCUED_KAFKA_SASL is %q; use none, plain, scram-sha-256 or scram-sha-512", c.KafkaSASL)
+	}
+	if c.KafkaSASL != "none" && (c.KafkaUser == "" || c.KafkaPassword == "") {
+		wrong("RESCUED_KAFKA_SASL is %s, so RESCUED_KAFKA_USER and RESCUED_KAFKA_PASSWORD_FILE must be set", c.KafkaSASL)
+	}
+	for name, file := range map[string]string{"CA": c.KafkaCA, "CERT": c.KafkaCert, "KEY": c.KafkaKey, "PASSWORD": c.KafkaPassword} {
+		if file == "" {
+			continue
+		}
+		if _, err := os.Stat(file); err != nil {
+			wrong("RESCUED_KAFKA_%s_FILE: %v", name, err)
+		}
+	}
+	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
+		wrong("RESCUED_LISTEN: %q is not host:port", c.Listen)
+	}
+	if u, err := url.Parse(c.PublicURL); c.PublicURL != "" && (err != nil || u.Host == "") {
+		wrong("RESCUED_PUBLIC_URL: %q is not a URL like https://rescue.example.cn", c.PublicURL)
+	}
+	if c.OfferTTL < time.Second {
+		wrong("RESCUED_OFFER_TTL is %s; a crew needs at least 1s to answer", c.OfferTTL)
+	}
+	if c.FreshFor < 10*time.Second {
+		wrong("RESCUED_POSITION_FRESH_FOR is %s; at least 10s", c.FreshFor)
+	}
+	if c.RequestRate < 1 {
+		wrong("RESCUED_REQUEST_RATE is %d; at least 1 call a minute", c.RequestRate)
+	}
+	if _, err := c.level(); err != nil {
+		wrong("RESCUED_LOG_LEVEL is %q; use debug, info, warn or error", c.LogLevel)
+	}
+	if c.LogFormat != "json" && c.LogFormat != "text" {
+		wrong("RESCUED_LOG_FORMAT is %q; use json or text", c.LogFormat)
+	}
+	return out
+}
+
+// needDatabase and needKafka refuse to go on without what a command uses.
+func (c Config) needDatabase() error {
+	if c.DatabaseURL == "" {
+		return errors.New("RESCUED_DATABASE_URL is not set; for example postgres://rescued@db.internal/rescued (or name a file in RESCUED_DATABASE_URL_FILE)")
+	}
+	return nil
+}
+
+func (c Config) needKafka() error {
+	if len(c.Kafka) == 0 {
+		return errors.New("RESCUED_KAFKA is not set; give host:port of one or more brokers, separated by commas")
+	}
+	return nil
+}
+
+func (c Config) level() (l slog.Level, err error) {
+	err = l.UnmarshalText([]byte(c.LogLevel))
+	return l, err
+}
+
+// logger writes to stderr in the configured shape.
+func (c Config) logger(w *os.File) *slog.Logger {
+	level, err := c.level()
+	if err != nil {
+		level = slog.LevelInfo
+	}
+	opts := &slog.HandlerOptions{Level: level}
+	if c.LogFormat == "text" {
+		return slog.New(slog.NewTextHandler(w, opts))
+	}
+	return slog.New(slog.NewJSONHandler(w, opts))
+}
+
+// redacted is the configuration as it may be printed: no password in it.
+func (c Config) redacted() string {
+	database := "(not set)"
+	if u, err := url.Parse(c.DatabaseURL); err == nil && c.DatabaseURL != "" {
+		database = u.Redacted()
+	}
+	return fmt.Sprintf("database %s; kafka %s sasl %s user %q password file %q tls %t; listen %s; public url %s; offer ttl %s; positions fresh for %s",
+		database, strings.Join(c.Kafka, ","), c.KafkaSASL, c.KafkaUser, c.KafkaPassword, c.KafkaTLS, c.Listen, c.PublicURL, c.OfferTTL, c.FreshFor)
+}
+
+// kafka is the client configuration of the brokers.
+func (c Config) kafka() events.ClientConfig {
+	mechanism := ""
+	if c.KafkaSASL != "none" {
+		mechanism = strings.ToUpper(c.KafkaSASL)
+	}
+	return events.ClientConfig{
+		Brokers:       c.Kafka,
+		SASLMechanism: mechanism, SASLUser: c.KafkaUser, SASLPasswordFile: c.KafkaPassword,
+		TLS: c.KafkaTLS, TLSCA: c.KafkaCA, TLSCert: c.KafkaCert, TLSKey: c.KafkaKey,
+	}
+}

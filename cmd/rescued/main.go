@@ -1,0 +1,100 @@
+// Command rescued gets a crew to a stranded car and keeps the promise made to
+// its owner. It is the one binary of the system: the service in its roles
+// (serve), the whole system in one process for a first look (dev), traffic
+// against a running system (feed), the simulator (replay) and what those who
+// run it need.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// version is set by the build.
+var version = "unversioned"
+
+// cli is the command line. Each command's Run gets an app.
+type cli struct {
+	Dev         devCmd         `cmd:"" help:"Start the whole system in this process, with demonstration traffic: what make run does."`
+	Serve       serveCmd       `cmd:"" help:"Run the service against an outside Postgres and Kafka, in one or more roles."`
+	Feed        feedCmd        `cmd:"" help:"Stream a demand file into a running system, with crews that answer, and account for every row."`
+	//Replay      ReplayCmd      `cmd:"" help:"Simulate a demand file over the live dispatcher's own decisions, without a running system."`
+	Areas       areasCmd       `cmd:"" help:"Import or list the areas the service covers."`
+	Token       tokenCmd       `cmd:"" help:"Issue, list and revoke access tokens."`
+	Migrate     migrateCmd     `cmd:"" help:"Bring the database to this version's schema."`
+	Topics      topicsCmd      `cmd:"" help:"Create missing Kafka topics and check the others."`
+	Republish   republishCmd   `cmd:"" help:"Send a range of the journal to Kafka again, for a broker that lost data."`
+	DeadLetters deadLettersCmd `cmd:"" help:"List events nobody could handle, and try one again."`
+	Doctor      doctorCmd      `cmd:"" help:"Check database, broker, clock, disk and ports, each with its mend."`
+	OpenAPI     openAPICmd     `cmd:"" name:"openapi" help:"Print the OpenAPI 3.1 document of the HTTP API."`
+	AsyncAPI    asyncAPICmd    `cmd:"" name:"asyncapi" help:"Print the AsyncAPI 3 document of the Kafka topics."`
+	Version     versionCmd     `cmd:"" help:"Print the version."`
+}
+
+// app is what a command may touch of the world around it.
+type app struct {
+	ctx    context.Context
+	env    []string
+	stdout io.Writer
+	stderr io.Writer
+}
+
+type versionCmd struct{}
+
+// Run prints the version.
+func (versionCmd) Run(a *app) error {
+	_, err := fmt.Fprintln(a.stdout, version)
+	return err
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
+}
+
+// run is the program: it parses args, runs one command and gives the exit
+// code: 0 done, 1 failed with one clear sentence on stderr, 2 the command line
+// was not understood.
+func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
+	var c cli
+	exited := -1
+	parser, err := kong.New(&c,
+		kong.Name("rescued"),
+		kong.Description("Gets a crew to a stranded car and keeps the promise made to its owner."),
+		kong.Writers(stdout, stderr),
+		kong.Exit(func(code int) { exited = code }),
+		kong.Vars{"data": defaultData},
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+	)
+	if err != nil {
+		fmt.Fprintln(stderr, "rescued:", err)
+		return 2
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	parsed, err := parser.Parse(args)
+	if exited >= 0 { // --help printed what there was to say
+		return exited
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "rescued: %v (rescued --help lists the commands)\n", err)
+		return 2
+	}
+	err = parsed.Run(&app{ctx, environ, stdout, stderr})
+	switch {
+	case err == nil, errors.Is(err, context.Canceled) && ctx.Err() != nil:
+		return 0
+	default:
+		fmt.Fprintln(stderr, "rescued:", err)
+		return 1
+	}
+}

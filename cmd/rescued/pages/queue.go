@@ -1,0 +1,107 @@
+package pages
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+
+	"rescued/dispatch"
+	"rescued/internal/web"
+)
+
+// queueRow is one row of the wall, in words.
+type queueRow struct {
+	ID, Tier, JSON                  string
+	Shape, TierWord, Left           string
+	Plate, Problem, Priority, Place string
+	Crew, Expected, Opened          string
+}
+
+// counter is one of the figures above the queue; it filters it too.
+type counter struct {
+	Name, Word, Shape string
+	N                 int
+}
+
+type queuePage struct {
+	common
+	Summary  string
+	Counters []counter
+	Columns  []string
+	Rows     []queueRow
+	Blank    queueRow
+}
+
+// queue shows the live queue: by slack, with counters that filter.
+func (p *pages) queue(w http.ResponseWriter, r *http.Request) {
+	t := language(w, r)
+	if _, err := web.Require(r.Context(), staff...); err != nil {
+		p.fail(w, r, t, err)
+		return
+	}
+	snap, err := p.API.Queue(r.Context())
+	if err != nil {
+		p.fail(w, r, t, err)
+		return
+	}
+	page := queuePage{common: p.common(t, t.QueueTitle), Columns: t.Columns}
+	for _, row := range snap.Rows {
+		shown, err := p.queueRow(t, row, snap)
+		if err != nil {
+			p.fail(w, r, t, err)
+			return
+		}
+		page.Rows = append(page.Rows, shown)
+	}
+	c := snap.Counts
+	page.Counters = []counter{
+		{"all", t.Filters["all"], "", c.All},
+		{"unassigned", t.Filters["unassigned"], "", c.Unassigned},
+		{"breached", t.Tiers["breached"], shapes["breached"], c.Breached},
+		{"risk10", t.Tiers["risk10"], shapes["risk10"], c.Risk10},
+		{"risk20", t.Tiers["risk20"], shapes["risk20"], c.Risk20},
+		{"stranded", t.Filters["stranded"], "", c.Stranded},
+		{"unproven", t.Filters["unproven"], "", c.Unproven},
+	}
+	page.Summary = fill(t.Summary, "all", strconv.Itoa(c.All), "breached", strconv.Itoa(c.Breached), "stranded", strconv.Itoa(c.Stranded))
+	p.show(w, r, http.StatusOK, "queue", page)
+}
+
+func (p *pages) queueRow(t text, row dispatch.QueueRow, snap dispatch.QueueSnapshot) (queueRow, error) {
+	data, err := jsonOf(row)
+	if err != nil {
+		return queueRow{}, err
+	}
+	tier := string(row.Tier)
+	out := queueRow{
+		ID: row.ID.String(), Tier: tier, JSON: data, Shape: shapes[tier], TierWord: t.Tiers[tier],
+		Left: left(row.DueAt.Sub(snap.Now)), Plate: row.PlateMasked, Problem: t.Problems[row.Problem],
+		Place: joined(row.AreaName, row.Address), Expected: p.clock(row.ExpectedAt), Opened: p.clock(&row.OpenedAt),
+	}
+	if row.Priority >= 0 && row.Priority < len(t.Priorities) {
+		out.Priority = t.Priorities[row.Priority]
+	}
+	switch {
+	case row.Unproven:
+		out.Crew = t.Live["unproven"]
+	case row.Crew != nil:
+		out.Crew = joined(row.Crew.Name, t.States[row.State])
+	case row.Offer != nil:
+		out.Crew = joined(t.Live["offered"]+" "+left(row.Offer.ExpiresAt.Sub(snap.Now)), fill(t.Live["round"], "n", strconv.Itoa(row.Offer.Round)))
+	case row.StrandedAt != nil:
+		out.Crew = t.Live["stranded"]
+	default:
+		out.Crew = t.Live["waiting"]
+	}
+	return out, nil
+}
+
+func joined(parts ...string) string {
+	var said []string
+	for _, s := range parts {
+		if s != "" {
+			said = append(said, s)
+		}
+	}
+	return strings.Join(said, " · ")
+}

@@ -1,0 +1,14 @@
+package dispatch
+
+import "rescued/events"
+
+// IntakeMessage describes what other backends send to the intake topic, for
+// the AsyncAPI document.
+func IntakeMessage() events.Message {
+	return events.Message{
+		Name: "RequestSubmitted", Type: IntakeType, Topic: events.TopicIntake, Foreign: true, Payload: NewRequest{},
+		About: "A request for help from another backend, in the shape of the body of POST /v1/requests. " +
+			"ce_id is its idempotency key; ce_source names the partner as /partners/ptn_…. " +
+			"What cannot be opened comes back as cn.rescue.request.refused.v1, naming every wrong field.",
+	}
+}
