@@ -83,7 +83,7 @@ func (s *Service) round(b *board, i int, r *Request) Round {
 			why = WhyTaken
 		case elsewhere:
 			why = WhyOther
-		case !listed && len(b.reach[i]) < shortlist:
+		case !listed && len(b.reach[i]) < b.most:
 			why = WhyTooFar
 		default:
 			why = WhyFarther

@@ -15,7 +15,9 @@ import (
 )
 
 const (
-	// shortlist is how many crews are timed by road for one request.
+	// shortlist is how many crews are timed by road for one request, at least.
+	// When more requests wait it is as many as are planned together: then no
+	// optimal plan can need a crew that is further down anybody's list.
 	shortlist = 16
 	// roundLimit is how many requests are planned together; the rest, less
 	// urgent, come in the next round.
@@ -63,6 +65,7 @@ type board struct {
 	m       moment
 	since   time.Time // older positions are stale
 	waiting []Request
+	most    int // crews timed for one request
 	asked   map[events.RequestID]map[events.CrewID]bool
 	planned []int // indices of waiting that have anybody to weigh
 	crews   []geo.Hit[events.CrewID]
@@ -83,7 +86,8 @@ type board struct {
 func (s *Service) setUp(ctx context.Context, tx pgx.Tx, waiting []Request) (*board, error) {
 	now := s.now()
 	b := &board{
-		m: moment{matching, now}, since: now.Add(-s.cfg.FreshFor), waiting: waiting,
+		most: max(shortlist, min(len(waiting), roundLimit)),
+		m:    moment{matching, now}, since: now.Add(-s.cfg.FreshFor), waiting: waiting,
 		asked: map[events.RequestID]map[events.CrewID]bool{}, place: map[events.CrewID]int{},
 		reach: map[int][]Reach{}, sent: map[int]Reach{}, lost: map[events.CrewID]bool{},
 	}
@@ -131,7 +135,7 @@ func (s *Service) near(b *board, r *Request, most int) []geo.Hit[events.CrewID] 
 
 func (s *Service) timeNearest(ctx context.Context, b *board, i int) error {
 	r := &b.waiting[i]
-	hits := s.near(b, r, shortlist)
+	hits := s.near(b, r, b.most)
 	if len(hits) == 0 {
 		return nil
 	}

@@ -1,0 +1,40 @@
+// Package dispatch gets a crew to a car.
+//
+// An owner's call becomes a Request, pinned to the promise area it lies in.
+// Match asks the index of crews who is nearest, free, able and fresh, times
+// the shortlist by road, lets Assign choose for all that waits in the area
+// together, and makes each an Offer to one Crew. The crew accepts, and the
+// three rows step together; or it refuses, or says nothing, and the offer
+// lapses and the next crew is asked, never the same one twice. On the spot,
+// Weigh decides from positions and words when the crew was truly there.
+//
+// The index and the live queue are hints. What must be true once is a row
+// lock or a unique index: one active request per crew, one pending offer per
+// request and per crew, one open request per plate. Every change of state
+// goes through step, in one transaction with its events, and rows are locked
+// in one order: requests, crews, offers, each by ascending identifier.
+//
+// The lifecycles are RequestLife, CrewLife and OfferLife:
+//
+//	request   open       offer → offered · exhaust → stranded · cancel → cancelled
+//	          stranded   offer → offered · cancel → cancelled
+//	          offered    accept → assigned · lapse → open · cancel → cancelled
+//	          assigned   depart → en_route · arrive → on_scene · release → open · cancel → cancelled
+//	          en_route   arrive → on_scene · release → open · cancel → cancelled
+//	          on_scene   finish → done · release → open · cancel → cancelled
+//
+//	crew      off_duty   start_shift → available
+//	          available  offer → held · end_shift → off_duty
+//	          held       accept → engaged · lapse → available
+//	          engaged    finish, release → available · end_shift → finishing
+//	          finishing  finish, release → off_duty · start_shift → engaged
+//
+//	offer     pending    accept → accepted · decline → declined · expire → expired · withdraw → withdrawn
+//
+// A cancelled request withdraws the offer that is out and releases the crew
+// that is bound. A bare tap of a crew is no arrival: the request keeps its
+// state until something bears the tap out or an operator decides.
+//
+// Times are business time, UTC, in microseconds; distances metres; positions
+// WGS-84 degrees, with what was given kept beside them.
+package dispatch
