@@ -138,6 +138,21 @@ func TestLateNewsRevisesTheVerdict(t *testing.T) {
 	require.Len(t, r.standing(id).Compensations, 3, "every step stays readable")
 }
 
+func TestWhatFinanceVoidedStaysVoidForTheSameAmount(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	id := r.late(9 * time.Minute)
+	c := r.live(id)
+	_, err := r.Void(t.Context(), finance, c.ID, c.Version, "settled by the partner")
+	require.NoError(t, err)
+	r.must(arrivedEvent(id, crewA, due.Add(8*time.Minute))) // earlier, in the same tier
+	require.Equal(t, 8*time.Minute, r.standing(id).Guarantee.Verdict.Late)
+	require.Equal(t, sla.Compensation{}, r.live(id))
+	requireBalance(t, r, 0)
+	r.must(releasedEvent(id, crewA, due.Add(9*time.Minute)), arrivedEvent(id, crewB, due.Add(12*time.Minute)))
+	require.Equal(t, sla.Fen(5000), r.live(id).Fen, "another amount is another decision")
+}
+
 func TestMoneyThatLeftIsNeverTakenBackSilently(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
