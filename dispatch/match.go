@@ -22,6 +22,10 @@ const (
 	// roundLimit is how many requests are planned together; the rest, less
 	// urgent, come in the next round.
 	roundLimit = 64
+	// settleLimit is how many requests one transaction settles, the most urgent
+	// first. A long one would keep them all waiting for the last, and a replica
+	// that dies in the middle would lose it whole.
+	settleLimit = 16
 	// lostPause is the wall time to look again after a crew was in use elsewhere.
 	lostPause = 20 * time.Millisecond
 	// waitingLimit bounds what one round reads.
@@ -238,6 +242,10 @@ func (s *Service) settle(ctx context.Context, tx pgx.Tx, b *board) error {
 		to, sent := b.sent[i]
 		if _, anybody := b.reach[i]; !sent && (anybody || r.State == RequestStranded) {
 			continue
+		}
+		if len(ids) == settleLimit {
+			b.again = true
+			break
 		}
 		if sent {
 			crews[b.crews[to.Crew].Key] = true

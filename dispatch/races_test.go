@@ -255,7 +255,7 @@ func (w *world) mortal(ctx context.Context, name, url string, rng *rand.Rand) {
 			return
 		}
 		s := w.replica(pool)
-		life, kill := context.WithTimeout(ctx, time.Duration(300+rng.IntN(900))*time.Millisecond)
+		life, kill := context.WithTimeout(ctx, time.Duration(500+rng.IntN(1500))*time.Millisecond)
 		var wg sync.WaitGroup
 		wg.Go(func() { _ = s.Follow(life) })
 		wg.Go(func() { _ = s.Run(life) })
