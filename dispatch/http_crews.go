@@ -43,7 +43,8 @@ func (a *API) crewRoutes(api huma.API) {
 	const tag = "crews"
 	web.Register(api, creating("/v1/crews", "registerCrew", "Register a crew; it starts off duty", tag),
 		web.Only(events.RoleProvider, events.RoleOperator, events.RoleAdmin), a.registerCrew)
-	web.Register(api, operation(http.MethodGet, "/v1/crews", "listCrews", "Crews the caller may see", tag), web.Only(crewSideRoles...), a.listCrews)
+	web.Register(api, operation(http.MethodGet, "/v1/crews", "listCrews", "Crews the caller may see", tag),
+		web.Only(events.RoleProvider, events.RoleOperator, events.RoleAdmin), a.listCrews)
 	web.Register(api, operation(http.MethodGet, "/v1/crews/{id}", "readCrew", "One crew", tag),
 		web.Only(crewSideRoles...), func(ctx context.Context, in *crewPath) (*crewOutput, error) {
 			c, err := a.svc.Crew(ctx, caller(ctx), in.ID)

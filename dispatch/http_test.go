@@ -83,11 +83,15 @@ func TestAJobFromCallToDone(t *testing.T) {
 
 	offers := e.ok(crew, http.MethodGet, "/v1/offers", nil)
 	golden(t, "offers", offers.Text)
+	asked := e.ok(crew, http.MethodGet, "/v1/requests/"+opened.id(), nil)
+	require.NotContains(t, asked.Body, "contact", "a crew that is only asked does not learn whose car it is")
+	require.Equal(t, "粤B***45", asked.Body["vehicle"].(map[string]any)["plate"])
 	offer := offers.Body["items"].([]any)[0].(map[string]any)["id"].(string)
 	e.pass(10 * time.Second)
 	assigned := e.ok(crew, http.MethodPost, "/v1/offers/"+offer+"/accept", nil)
 	require.Equal(t, "assigned", assigned.Body["state"])
 	require.NotContains(t, assigned.Body, "arrival_code", "the code is the owner's")
+	require.Contains(t, assigned.Body, "contact", "now it may call")
 	require.NotContains(t, assigned.Body, "tracking_url")
 	again := e.call(crew, http.MethodPost, "/v1/offers/"+offer+"/accept", nil)
 	require.Equal(t, http.StatusConflict, again.Status)
@@ -114,6 +118,7 @@ func TestAJobFromCallToDone(t *testing.T) {
 
 	done := e.ok(crew, http.MethodPost, path+"/finish", map[string]any{"outcome": "fixed"})
 	require.Equal(t, "done", done.Body["state"])
+	require.NotContains(t, done.Body, "contact")
 	golden(t, "timeline", e.ok(desk, http.MethodGet, path+"/timeline", nil).Text)
 	golden(t, "considered", e.ok(desk, http.MethodGet, path+"/considered", nil).Text)
 	golden(t, "crew", e.ok(crew, http.MethodGet, "/v1/crews/"+crew.Subject, nil).Text)
@@ -307,4 +312,26 @@ func TestAreasAreListedAndImported(t *testing.T) {
 	bad := e.call(root, http.MethodPost, "/v1/areas?name=x", "id,name,lat\n1,A,2\n", "Content-Type", "text/csv")
 	require.Equal(t, http.StatusBadRequest, bad.Status)
 	require.NotEmpty(t, bad.fields())
+}
+
+func TestOpenAPITellsEveryRouteAndWord(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t)
+	doc := e.ok(nobody, http.MethodGet, "/openapi.json", nil)
+	require.Equal(t, "3.1.0", doc.Body["openapi"])
+	paths := doc.Body["paths"].(map[string]any)
+	for _, path := range []string{
+		"/v1/requests", "/v1/requests/{id}", "/v1/requests/{id}/stream", "/v1/requests/{id}/timeline", "/v1/requests/{id}/considered",
+		"/v1/requests/{id}/cancel", "/v1/requests/{id}/release", "/v1/requests/{id}/reassign", "/v1/requests/{id}/confirm-arrival",
+		"/v1/requests/{id}/decide-arrival", "/v1/requests/{id}/depart", "/v1/requests/{id}/arrive", "/v1/requests/{id}/finish",
+		"/v1/crews", "/v1/crews/{id}", "/v1/crews/{id}/start-shift", "/v1/crews/{id}/end-shift",
+		"/v1/offers", "/v1/offers/stream", "/v1/offers/{id}/accept", "/v1/offers/{id}/decline", "/v1/offers/{id}/withdraw",
+		"/v1/positions", "/v1/providers", "/v1/partners", "/v1/areas", "/v1/queue", "/v1/queue/stream", "/v1/clock",
+		"/v1/tracking/{token}", "/v1/tracking/{token}/stream", "/v1/tracking/{token}/cancel", "/v1/tracking/{token}/confirm-arrival",
+	} {
+		require.Contains(t, paths, path)
+	}
+	for _, word := range []string{"garage_extraction", "gcj02", "motorway", "erev"} {
+		require.Contains(t, doc.Text, word)
+	}
 }

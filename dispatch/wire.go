@@ -101,7 +101,7 @@ type positionView struct {
 }
 
 // viewRequest writes a request for one reader. Contact and full plate are for
-// those who help or were asked; code and tracking link are the owner's, and of
+// those tellsWho names; code and tracking link are the owner's, and of
 // those who opened the request for him. A crew never sees the code: knowing it
 // proves that it stood before the owner.
 func viewRequest(r Request, as events.Actor, now time.Time) RequestView {
@@ -130,15 +130,25 @@ func viewRequest(r Request, as events.Actor, now time.Time) RequestView {
 		slack := rowOf(r).asOf(now).SlackS
 		v.SlackS = &slack
 	}
-	if as.Is(events.RoleFinance) {
-		v.Vehicle.Plate, v.Vehicle.VIN = MaskPlate(r.Vehicle.Plate), ""
-	} else {
+	if r.tellsWho(as) {
 		v.Contact = &r.Contact
+	} else {
+		v.Vehicle.Plate, v.Vehicle.VIN = MaskPlate(r.Vehicle.Plate), ""
 	}
 	if as.Is(events.RoleOwner, events.RolePartner, events.RoleOperator, events.RoleAdmin) && !r.State.final() {
 		v.ArrivalCode = r.Code
 	}
 	return v
+}
+
+// tellsWho reports whether a reader learns whose car it is: those who asked
+// and the staff who help always do, a crew and its provider as long as the job
+// is theirs, and finance never needs to.
+func (r Request) tellsWho(as events.Actor) bool {
+	if as.Is(events.RoleCrew, events.RoleProvider) {
+		return r.State.Active()
+	}
+	return !as.Is(events.RoleFinance)
 }
 
 func (p Place) given() givenView { return givenView{Lat: p.Lat, Lng: p.Lng, Datum: string(p.Datum)} }
