@@ -122,6 +122,7 @@ func (d devCmd) Run(a *app) (err error) {
 		} else if n > 0 {
 			say("the broker starts empty after an unclean stop: %d events are published again from the journal", n)
 		}
+		broker.MarkRepublished()
 	}
 	access, err := issueDevTokens(a.ctx, sys, filepath.Join(dir, "tokens"))
 	if err != nil {

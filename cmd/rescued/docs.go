@@ -48,10 +48,13 @@ const docsPage = `<!doctype html>
 <link rel="stylesheet" href="/docs/swagger-ui.css">
 </head>
 <body>
-<p style="font: 16px system-ui; margin: 1rem 1.5rem 0">
+<main>
+<h1 style="font: 600 20px system-ui; margin: 1rem 1.5rem 0">rescued API</h1>
+<p style="font: 16px system-ui; margin: .5rem 1.5rem 0">
 <a href="/openapi.json">OpenAPI 3.1</a> · <a href="/asyncapi.json">AsyncAPI 3</a> (Kafka topics)
 </p>
 <div id="docs"></div>
+</main>
 <script src="/docs/swagger-ui-bundle.js"></script>
 <script src="/docs/start.js"></script>
 </body>
