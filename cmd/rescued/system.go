@@ -119,7 +119,7 @@ func newSystem(ctx context.Context, cfg systemConfig) (_ *system, err error) {
 		LinkKey: linkKey[:], OfferTTL: cfg.OfferTTL, FreshFor: cfg.FreshFor,
 	})
 	s.api = dispatch.NewAPI(s.dispatch, dispatch.APIConfig{
-		Feed: s.feed, Publish: s.publisher.Publish, Verdicts: s.sla, PublicURL: cfg.PublicURL, Speed: cfg.Clock.Speed(),
+		Feed: s.feed, Publish: s.publisher.Publish, Verdicts: s.sla, Standings: s.sla.Standings, PublicURL: cfg.PublicURL, Speed: cfg.Clock.Speed(),
 	})
 	if s.runner, err = events.NewRunner(cfg.Kafka, cfg.Pool, cfg.Log, metrics, s.handlers(), s.batches()); err != nil {
 		s.publisher.Close()
