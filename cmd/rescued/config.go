@@ -31,6 +31,11 @@ type Config struct {
 	KafkaCert     string   `env:"KAFKA_CERT_FILE"`              // client certificate, PEM
 	KafkaKey      string   `env:"KAFKA_KEY_FILE"`               // its key
 	KafkaReplicas int16    `env:"KAFKA_REPLICATION"`            // replicas of created topics; 0: the broker's default
+	KafkaPrefix   string   `env:"KAFKA_PREFIX"`                 // before every topic and group, where systems share a cluster
+
+	// KafkaSession is how long a replica may be silent before its partitions
+	// go to others.
+	KafkaSession time.Duration `env:"KAFKA_SESSION" envDefault:"10s"`
 
 	Listen      string        `env:"LISTEN" envDefault:"127.0.0.1:8080"`  // address of the API
 	PublicURL   string        `env:"PUBLIC_URL"`                          // where owners reach it; used in links
@@ -88,6 +93,9 @@ func (c Config) problems() (out []error) {
 	}
 	if c.OfferTTL < time.Second {
 		wrong("RESCUED_OFFER_TTL is %s; a crew needs at least 1s to answer", c.OfferTTL)
+	}
+	if c.KafkaSession < 500*time.Millisecond || c.KafkaSession > 5*time.Minute {
+		wrong("RESCUED_KAFKA_SESSION is %s; use 500ms to 5m (brokers refuse less than 6s unless told otherwise)", c.KafkaSession)
 	}
 	if c.FreshFor < 10*time.Second {
 		wrong("RESCUED_POSITION_FRESH_FOR is %s; at least 10s", c.FreshFor)
@@ -154,7 +162,7 @@ func (c Config) kafka() events.ClientConfig {
 		mechanism = strings.ToUpper(c.KafkaSASL)
 	}
 	return events.ClientConfig{
-		Brokers:       c.Kafka,
+		Brokers: c.Kafka, Prefix: c.KafkaPrefix, Session: c.KafkaSession,
 		SASLMechanism: mechanism, SASLUser: c.KafkaUser, SASLPasswordFile: c.KafkaPassword,
 		TLS: c.KafkaTLS, TLSCA: c.KafkaCA, TLSCert: c.KafkaCert, TLSKey: c.KafkaKey,
 	}

@@ -86,7 +86,7 @@ func (d *driver) take(request string, to geo.Point, now time.Time, h habits, r *
 	drive := geo.Distance(d.at, to) * h.detour / h.speed * (0.85 + 0.3*r.Float64())
 	if r.IntN(100) < h.delayPercent {
 		drive *= 1 + (h.delayFactor-1)*r.Float64()
-		drive += 1200 * r.Float64() // stuck where nothing moves
+		drive += 3000 * r.Float64() // stuck where nothing moves
 	}
 	d.phase, d.job, d.offer, d.to = preparing, request, "", to
 	d.departs = now.Add(turnout)

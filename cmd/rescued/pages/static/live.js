@@ -52,7 +52,7 @@ function follow(url, on) {
       // for good; try afresh now and then rather than never.
       if (source.readyState === EventSource.CLOSED) setTimeout(open, 5000);
     };
-    source.addEventListener('beat', touched);
+    source.addEventListener('beat', (e) => { touched(); const d = JSON.parse(e.data); business.set(d.now, d.speed); });
     for (const [name, handle] of Object.entries(on)) {
       source.addEventListener(name, (e) => { touched(); handle(JSON.parse(e.data || 'null')); });
     }

@@ -78,6 +78,16 @@ function heard(d) {
   if (d.version !== version) refreshStory();
 }
 
-follow(document.body.dataset.api + '/stream', { request: heard });
+follow(document.body.dataset.api + '/stream', {
+  snapshot: heard,
+  change: heard,
+  position(d) {
+    if (!r.crew || r.crew.id !== d.crew_id) return;
+    r.crew.position = d.position;
+    if (d.expected_at) r.expected_at = d.expected_at;
+    paint();
+  },
+  gone() { location.reload(); },
+});
 setInterval(paint, 1000);
 paint();

@@ -119,7 +119,7 @@ follow('/v1/queue/stream', {
     if (d.gone) drop(d.id); else rows.set(d.row.id, d.row);
     repaint();
   },
-  reset() { location.reload(); },
+  reset() {}, // a fresh snapshot follows by itself
 });
 setInterval(repaint, 1000);
 repaint();
