@@ -47,8 +47,8 @@ type ConsideredCrew struct {
 }
 
 // round says who was weighed for a waiting request and why not. Crews beyond
-// any sensible drive are not in it, and those without a position are counted
-// only.
+// any sensible drive are counted only if there are no others, and those
+// without a position are counted only.
 func (s *Service) round(b *board, i int, r *Request) Round {
 	out := Round{At: b.m.at, Counts: map[string]int{}}
 	travel := map[events.CrewID]time.Duration{}
@@ -59,6 +59,7 @@ func (s *Service) round(b *board, i int, r *Request) Round {
 	for j, to := range b.sent {
 		busyHere[b.crews[to.Crew].Key] = j != i
 	}
+	beyond := 0
 	s.fleet.each(func(id events.CrewID, u *unit) {
 		why := u.ruledOut(r.Need, b.since)
 		if !u.fixed {
@@ -69,6 +70,7 @@ func (s *Service) round(b *board, i int, r *Request) Round {
 		}
 		metres := geo.Distance(u.fix.Point, r.Place.Point)
 		if metres > s.maxMetres() {
+			beyond++
 			return
 		}
 		elsewhere, planned := busyHere[id]
@@ -95,6 +97,11 @@ func (s *Service) round(b *board, i int, r *Request) Round {
 			Crew: id, Why: why, Metres: int(metres), TravelS: int(travel[id].Seconds()),
 		})
 	})
+	// A country's worth of far crews says nothing beside near ones, but where
+	// there are no near ones it is the answer.
+	if len(out.Counts) == 0 && len(out.Crews) == 0 && beyond > 0 {
+		out.Counts[WhyTooFar] = beyond
+	}
 	slices.SortFunc(out.Crews, func(a, c ConsideredCrew) int {
 		return cmp.Or(cmp.Compare(rank(a), rank(c)), cmp.Compare(a.Metres, c.Metres), a.Crew.Compare(c.Crew))
 	})
