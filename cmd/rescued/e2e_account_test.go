@@ -1,0 +1,177 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"rescued/events"
+)
+
+// What must hold however often replicas were killed. Each check reads the
+// journal or the tables, not what the tests remember of their calls.
+
+// noneForgotten: what was acknowledged is there, came to an end, and the API
+// says the same as the tables. The one request that no crew can do is stranded.
+func noneForgotten(t *testing.T, s *site, staff client, acknowledged []string) {
+	t.Helper()
+	require.Len(t, acknowledged, stormRequests+1)
+	states := map[string]string{}
+	for _, r := range all[requestView](t, staff, "/v1/requests") {
+		states[r.ID] = r.State
+	}
+	require.Len(t, states, stormRequests+1, "the API lists every request")
+	require.Equal(t, stormRequests+1, s.count(`SELECT count(*) FROM dispatch.requests`))
+	ended := map[string]int{}
+	for _, id := range acknowledged {
+		require.Contains(t, states, id, "acknowledged and gone")
+		ended[states[id]]++
+	}
+	require.Equal(t, 1, ended["stranded"], "%v", ended)
+	require.Equal(t, stormRequests, ended["done"]+ended["cancelled"], "%v", ended)
+	require.LessOrEqual(t, ended["cancelled"], stormCancel, "%v", ended)
+	queue := all[requestView](t, staff, "/v1/queue")
+	require.Len(t, queue, 1)
+	require.Equal(t, "stranded", states[queue[0].ID])
+	require.Equal(t, 0, s.count(`SELECT count(*) FROM dispatch.crews WHERE state <> 'available'`), "every crew is free again")
+	require.Equal(t, 0, s.count(`SELECT count(*) FROM dispatch.offers WHERE state = 'pending'`))
+	staff.must(t, http.StatusOK, http.MethodGet, "/readyz", nil, nil)
+}
+
+// nobodyTwice replays the journal in the order of its commits: no crew is ever
+// bound to two requests, no request to two crews, no crew asked twice for one.
+func nobodyTwice(t *testing.T, s *site) {
+	t.Helper()
+	rows, err := s.pool.Query(t.Context(), `
+		SELECT feed_no, type, data->>'request_id', coalesce(data->>'crew_id', '')
+		FROM events.journal WHERE type = ANY($1) ORDER BY feed_no`, []string{
+		events.OfferMade{}.EventType(), events.RequestAssigned{}.EventType(), events.CrewDeparted{}.EventType(),
+		events.CrewArrived{}.EventType(), events.RequestReleased{}.EventType(), events.RequestCancelled{}.EventType(),
+		events.RequestFinished{}.EventType(),
+	})
+	require.NoError(t, err)
+	defer rows.Close()
+	jobOf, crewOf, asked := map[string]string{}, map[string]string{}, map[[2]string]bool{}
+	bound := 0
+	for rows.Next() {
+		var no int64
+		var kind, request, crew string
+		require.NoError(t, rows.Scan(&no, &kind, &request, &crew))
+		switch kind {
+		case events.OfferMade{}.EventType():
+			require.False(t, asked[[2]string{request, crew}], "feed %d: %s asked twice for %s", no, crew, request)
+			asked[[2]string{request, crew}] = true
+		case events.RequestAssigned{}.EventType():
+			require.Empty(t, jobOf[crew], "feed %d: %s gets %s while it has another", no, crew, request)
+			require.Empty(t, crewOf[request], "feed %d: %s gets %s while it has another", no, request, crew)
+			jobOf[crew], crewOf[request] = request, crew
+			bound++
+		case events.RequestReleased{}.EventType(), events.RequestFinished{}.EventType(), events.RequestCancelled{}.EventType():
+			if crewOf[request] == "" {
+				require.Equal(t, events.RequestCancelled{}.EventType(), kind, "feed %d: nobody had %s", no, request)
+				continue
+			}
+			require.Equal(t, crewOf[request], crew, "feed %d: %s ends for another crew than had it", no, request)
+			delete(jobOf, crew)
+			delete(crewOf, request)
+		default: // only the crew that has it departs and arrives
+			require.Equal(t, request, jobOf[crew], "feed %d: %s by a crew that does not have it", no, kind)
+		}
+	}
+	require.NoError(t, rows.Err())
+	require.Empty(t, jobOf, "every job has ended")
+	require.GreaterOrEqual(t, bound, stormRequests-stormCancel)
+	require.Equal(t, s.count(`SELECT count(*) FROM events.journal`), s.count(`SELECT max(feed_no)::int FROM events.journal`), "the feed has no gap")
+}
+
+// promisesOnce: one guarantee per request, armed once, as it was shown; each
+// late one compensated once, no other; the books balance.
+func promisesOnce(t *testing.T, s *site) {
+	t.Helper()
+	none := func(what, sql string, args ...any) {
+		t.Helper()
+		require.Zero(t, s.count(`SELECT count(*) FROM (`+sql+`) AS wrong`, args...), what)
+	}
+	none("a request without its guarantee, or with another promise than was shown", `
+		SELECT r.id FROM dispatch.requests r LEFT JOIN sla.guarantees g ON g.request_id = r.id
+		WHERE g.promise_due_at IS DISTINCT FROM r.due_at`)
+	none("a guarantee that was not armed exactly once", `
+		SELECT g.id FROM sla.guarantees g LEFT JOIN events.journal j
+			ON j.type = $1 AND (substr(j.data->>'guarantee_id', 5))::uuid = g.id
+		GROUP BY g.id HAVING count(j.seq) <> 1`, events.GuaranteeArmed{}.EventType())
+	none("a late guarantee without exactly one compensation of what is owed, or another with one", `
+		SELECT g.id FROM sla.guarantees g LEFT JOIN sla.compensations c ON c.guarantee_id = g.id AND c.state <> 'void'
+		GROUP BY g.id HAVING count(c.id) <> (g.owed_fen > 0)::int OR coalesce(sum(c.fen), 0) <> g.owed_fen`)
+	none("a compensation accrued other than once", `
+		SELECT c.id FROM sla.compensations c LEFT JOIN events.journal j
+			ON j.type = $1 AND (substr(j.data->>'compensation_id', 5))::uuid = c.id
+		GROUP BY c.id HAVING count(j.seq) <> 1`, events.CompensationAccrued{}.EventType())
+	none("a guarantee late by another measure than its request", `
+		SELECT g.id FROM sla.guarantees g JOIN dispatch.requests r ON r.id = g.request_id
+		WHERE r.state = 'done' AND (g.outcome = 'late') <> (r.arrived_at > r.due_at)`)
+	require.Zero(t, s.count(`SELECT coalesce(sum(fen), 0)::int FROM sla.ledger_entries`), "the ledger sums to zero")
+	require.Equal(t,
+		s.count(`SELECT coalesce(sum(fen), 0)::int FROM sla.compensations WHERE state <> 'void'`),
+		s.count(`SELECT coalesce(-sum(fen), 0)::int FROM sla.ledger_entries WHERE account = 'owner_payable'`), "what is owed is in the books")
+	late := s.count(`SELECT count(*) FROM sla.guarantees WHERE outcome = 'late'`)
+	require.GreaterOrEqual(t, late, stormLate, "the test itself: some arrivals were to be late")
+}
+
+// requirePublished: the broker has every event of the journal.
+func requirePublished(t *testing.T, s *site) {
+	t.Helper()
+	rows, err := s.pool.Query(t.Context(), `SELECT event_id, topic FROM events.journal`)
+	require.NoError(t, err)
+	missing := map[string]string{}
+	for rows.Next() {
+		var id events.EventID
+		var topic string
+		require.NoError(t, rows.Scan(&id, &topic))
+		missing[id.String()] = topic
+	}
+	require.NoError(t, rows.Err())
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	s.records(ctx, []events.Topic{events.TopicRequests, events.TopicCrews, events.TopicPromises, events.TopicCompensations}, func(r *kgo.Record) bool {
+		delete(missing, ceHeader(r, "ce_id"))
+		return len(missing) > 0
+	})
+	require.Empty(t, missing, "in the journal and not on the broker")
+}
+
+// records reads topics from their beginning, as any Kafka client may, until
+// each says that it has enough or ctx ends.
+func (s *site) records(ctx context.Context, topics []events.Topic, each func(*kgo.Record) (more bool)) {
+	s.t.Helper()
+	var names []string
+	for _, topic := range topics {
+		names = append(names, s.kafka.Prefix+string(topic))
+	}
+	reader, err := kgo.NewClient(kgo.SeedBrokers(s.kafka.Brokers...), kgo.ConsumeTopics(names...),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchMaxWait(500*time.Millisecond))
+	require.NoError(s.t, err)
+	defer reader.Close()
+	for {
+		fetches := reader.PollFetches(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if slices.ContainsFunc(fetches.Records(), func(r *kgo.Record) bool { return !each(r) }) {
+			return
+		}
+	}
+}
+
+func ceHeader(r *kgo.Record, name string) string {
+	for _, h := range r.Headers {
+		if h.Key == name {
+			return string(h.Value)
+		}
+	}
+	return ""
+}
