@@ -242,10 +242,11 @@ func TestOneKeyTwiceAtOnceOpensOne(t *testing.T) {
 	require.Equal(t, raceRuns, n)
 }
 
-// mortal is a dispatching replica that is killed and started again: its
-// context ends in the middle of whatever it does, and its connections die.
-func (w *world) mortal(ctx context.Context, name, url string, rng *rand.Rand) {
-	for ctx.Err() == nil {
+// mortal is a dispatching replica that is killed and started again, so many
+// times: its context ends in the middle of whatever it does, and its
+// connections die. The last one lives on.
+func (w *world) mortal(ctx context.Context, name, url string, deaths int, rng *rand.Rand) {
+	for ; ctx.Err() == nil; deaths-- {
 		cfg, err := pgxpool.ParseConfig(url)
 		require.NoError(w.t, err)
 		cfg.MaxConns = 6
@@ -255,7 +256,10 @@ func (w *world) mortal(ctx context.Context, name, url string, rng *rand.Rand) {
 			return
 		}
 		s := w.replica(pool)
-		life, kill := context.WithTimeout(ctx, time.Duration(500+rng.IntN(1500))*time.Millisecond)
+		life, kill := context.WithCancel(ctx)
+		if deaths > 0 {
+			life, kill = context.WithTimeout(ctx, time.Duration(200+rng.IntN(800))*time.Millisecond)
+		}
 		var wg sync.WaitGroup
 		wg.Go(func() { _ = s.Follow(life) })
 		wg.Go(func() { _ = s.Run(life) })
@@ -319,18 +323,18 @@ func TestStormThroughDyingReplicas(t *testing.T) {
 	}
 	require.NoError(t, w.SampleFixes(w.ctx, last))
 
-	ctx, stop := context.WithTimeout(w.ctx, 60*time.Second)
+	ctx, stop := context.WithTimeout(w.ctx, 2*time.Minute)
 	var wg sync.WaitGroup
 	for i := range 3 {
-		wg.Go(func() { w.mortal(ctx, fmt.Sprintf("replica-%d", i), url, rand.New(rand.NewPCG(1, uint64(i)))) })
+		wg.Go(func() { w.mortal(ctx, fmt.Sprintf("replica-%d", i), url, 8, rand.New(rand.NewPCG(1, uint64(i)))) })
 	}
 	for i, c := range crews {
 		wg.Go(func() { w.work(ctx, c, rand.New(rand.NewPCG(2, uint64(i)))) })
 	}
-	wg.Go(func() { // a business minute every wall second
+	wg.Go(func() { // fifteen business seconds every wall second
 		for n := 0; ctx.Err() == nil; n++ {
 			time.Sleep(20 * time.Millisecond)
-			w.clock.advance(1200 * time.Millisecond)
+			w.clock.advance(300 * time.Millisecond)
 			if n%100 == 0 { // nobody's position grows stale
 				for id, f := range last {
 					f.At = w.clock.Now()
