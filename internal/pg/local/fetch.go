@@ -17,6 +17,7 @@ const (
 	fetchedVersion = "17.10.0"
 	fetchedMajor   = 17
 	wayTimeout     = 5 * time.Minute // for each way to get it
+	workPrefix     = "fetch-"
 )
 
 const installMend = "connect it to the internet, install Postgres with your package manager (Debian: apt-get install postgresql; macOS: brew install postgresql@17), or set PG_BIN to the folder of its programs"
@@ -70,7 +71,7 @@ func newest(ctx context.Context, acct *account) (install, error) {
 
 // download puts the programs into the cache, one process at a time.
 func download(ctx context.Context, acct *account, progress func(string)) (install, error) {
-	cache, err := openCache()
+	cache, err := openCache(acct)
 	if err != nil {
 		return install{}, err
 	}
@@ -83,6 +84,11 @@ func download(ctx context.Context, acct *account, progress func(string)) (instal
 	defer lock.Close()
 	if in, err := inspect(ctx, fetchedBin(cache), acct); err == nil {
 		return in, nil // another process was quicker
+	}
+	// Holding the lock we know that no process works in these any more.
+	left, _ := filepath.Glob(filepath.Join(cache, workPrefix+"*"))
+	for _, dir := range left {
+		_ = os.RemoveAll(dir)
 	}
 	progress("fetching Postgres " + fetchedVersion + " (up to 30 MB, once)")
 	var failed error
@@ -108,13 +114,16 @@ func downloadBy(ctx context.Context, bring bringer, cache string, acct *account)
 	}
 	ctx, cancel := context.WithTimeout(ctx, wayTimeout)
 	defer cancel()
-	work, err := os.MkdirTemp(cache, "fetch-")
+	work, err := os.MkdirTemp(cache, workPrefix)
 	if err != nil {
 		return install{}, explain(err, cache, "")
 	}
 	defer os.RemoveAll(work)
 	tree := filepath.Join(work, "tree")
-	if err := errors.Join(bring(ctx, work, tree), openUp(work)); err != nil {
+	if err = bring(ctx, work, tree); err == nil {
+		err = openUp(work)
+	}
+	if err != nil {
 		return install{}, explain(err, cache, "")
 	}
 	in, err := inspect(ctx, filepath.Join(tree, "bin"), acct)
@@ -124,7 +133,10 @@ func downloadBy(ctx context.Context, bring bringer, cache string, acct *account)
 	in.bin = fetchedBin(cache)
 	home := filepath.Dir(in.bin)
 	// Whatever stands there has just been found unusable.
-	if err := errors.Join(os.RemoveAll(home), os.Rename(tree, home)); err != nil {
+	if err = os.RemoveAll(home); err == nil {
+		err = os.Rename(tree, home)
+	}
+	if err != nil {
 		return install{}, explain(err, cache, "")
 	}
 	return in, nil
@@ -140,15 +152,16 @@ func also(first, second error) error {
 
 // openCache makes the cache directory and sees to it that the server's
 // account may enter it.
-func openCache() (string, error) {
+func openCache(acct *account) (string, error) {
 	cache, err := cacheDir()
 	if err != nil {
 		return "", err
 	}
-	if err := errors.Join(os.MkdirAll(cache, 0o755), os.Chmod(cache, 0o755)); err != nil {
-		return "", explain(err, cache, "")
+	err = os.MkdirAll(cache, 0o755)
+	if err == nil && acct.drop {
+		err = os.Chmod(cache, 0o755) // whatever the umask
 	}
-	return cache, nil
+	return cache, explain(err, cache, "")
 }
 
 // waitLock waits for its turn with the file; closing it ends the turn.

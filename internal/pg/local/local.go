@@ -40,11 +40,10 @@ type Options struct {
 	// Dir is the cluster's own directory; it is made when missing. See
 	// Place for a directory the server's account cannot enter.
 	Dir string
-	// Port is the TCP port on 127.0.0.1. Zero takes a free one and keeps
-	// it for later starts as long as it stays free.
-	Port int
 	// SocketOnly leaves TCP out: the cluster is reached through its unix
-	// socket, whose directory nobody else may enter.
+	// socket, whose directory nobody else may enter. Otherwise it also
+	// listens on a free port of 127.0.0.1, which later starts keep as long
+	// as it stays free.
 	SocketOnly bool
 	// Throwaway trades durability for speed and removes Dir when the
 	// process ends, however it ends; Dir must be new or empty. For tests

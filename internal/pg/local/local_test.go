@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -32,7 +33,8 @@ func TestMain(m *testing.M) {
 }
 
 func child(dir string) int {
-	c, err := local.Start(context.Background(), local.Options{Dir: dir, Throwaway: os.Getenv("RESCUED_TEST_THROWAWAY") != ""})
+	throwaway := os.Getenv("RESCUED_TEST_THROWAWAY") != ""
+	c, err := local.Start(context.Background(), local.Options{Dir: dir, Throwaway: throwaway, SocketOnly: throwaway})
 	if err != nil {
 		fmt.Println("error", err)
 		return 1
@@ -71,6 +73,8 @@ func query(t *testing.T, url, sql string) string {
 	return text
 }
 
+// The life of a cluster. Making its data takes longer than everything else
+// here, so one cluster answers all questions that do not ruin it.
 func TestStartStopResume(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
@@ -80,16 +84,14 @@ func TestStartStopResume(t *testing.T) {
 	t.Logf("cold start %v", time.Since(begin))
 	require.NoError(t, c.CreateDatabase(ctx, "rescued"))
 	require.NoError(t, c.CreateDatabase(ctx, "rescued"), "a second time does nothing")
-	query(t, c.URL("rescued"), `WITH made AS (SELECT 1) SELECT set_config('x.y', 'z', false) FROM made`)
-	for setting, want := range map[string]string{
-		"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on", "data_checksums": "on",
-		"listen_addresses": "127.0.0.1", "TimeZone": "UTC", "server_encoding": "UTF8",
-	} {
-		require.Equal(t, want, query(t, c.URL("rescued"), `SELECT current_setting('`+setting+`')`), setting)
-	}
+	settings := query(t, c.URL("rescued"), `SELECT json_object_agg(name, setting)::text FROM pg_settings
+		WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit', 'data_checksums', 'listen_addresses', 'TimeZone', 'server_encoding')`)
+	require.JSONEq(t, `{"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on", "data_checksums": "on",
+		"listen_addresses": "127.0.0.1", "TimeZone": "UTC", "server_encoding": "UTF8"}`, settings)
 
 	_, err := pgx.Connect(ctx, strings.Replace(c.URL("rescued"), "rescued:", "rescued:not-", 1))
 	require.ErrorContains(t, err, "28P01", "TCP asks for the password")
+	requireRefusesSecond(t, c, dir)
 
 	url := c.URL("rescued")
 	require.NoError(t, c.Stop(ctx))
@@ -100,24 +102,35 @@ func TestStartStopResume(t *testing.T) {
 	t.Logf("warm start %v", time.Since(begin))
 	require.Equal(t, url, again.URL("rescued"), "port and password are kept")
 	require.Equal(t, "rescued", query(t, url, `SELECT current_database()`))
+
+	require.NoError(t, again.Stop(ctx))
+	cfg, err := pgx.ParseConfig(url)
+	require.NoError(t, err)
+	taker, err := net.Listen("tcp", net.JoinHostPort(cfg.Host, strconv.Itoa(int(cfg.Port))))
+	require.NoError(t, err)
+	defer taker.Close()
+	moved := start(t, local.Options{Dir: dir})
+	require.NotEqual(t, url, moved.URL("rescued"), "a port that was taken meanwhile is given up")
+	require.Equal(t, "rescued", query(t, moved.URL("rescued"), `SELECT current_database()`))
+	requireReportsDeath(t, moved, dir)
 }
 
-func TestSecondProcessIsRefused(t *testing.T) {
-	t.Parallel()
-	dir := place(t)
-	c := start(t, local.Options{Dir: dir, SocketOnly: true})
-	_, err := local.Start(context.Background(), local.Options{Dir: dir, SocketOnly: true})
+func requireRefusesSecond(t *testing.T, c *local.Cluster, dir string) {
+	t.Helper()
+	_, err := local.Start(context.Background(), local.Options{Dir: dir})
 	require.ErrorContains(t, err, fmt.Sprintf("another rescued dev is running on %s, pid %d", dir, os.Getpid()))
 	require.Equal(t, "1", query(t, c.URL("postgres"), `SELECT '1'`), "the first one is not disturbed")
 }
 
-func TestTakenPortIsNamed(t *testing.T) {
-	t.Parallel()
-	one := start(t, local.Options{Dir: place(t)})
-	cfg, err := pgx.ParseConfig(one.URL("postgres"))
-	require.NoError(t, err)
-	_, err = local.Start(context.Background(), local.Options{Dir: place(t), Port: int(cfg.Port)})
-	require.ErrorContains(t, err, "port "+strconv.Itoa(int(cfg.Port))+" on 127.0.0.1 is taken")
+func requireReportsDeath(t *testing.T, c *local.Cluster, dir string) {
+	t.Helper()
+	require.NoError(t, syscall.Kill(serverPID(t, dir), syscall.SIGKILL))
+	select {
+	case err := <-c.Done():
+		require.ErrorContains(t, err, "Postgres ended by itself")
+	case <-time.After(10 * time.Second):
+		t.Fatal("nobody noticed the server's death")
+	}
 }
 
 // A directory of another version is refused and stays as it was.
@@ -149,70 +162,83 @@ func TestForeignFilesAreRefused(t *testing.T) {
 	require.FileExists(t, file)
 }
 
-func TestLongPathGetsAShortSocket(t *testing.T) {
-	t.Parallel()
-	dir := filepath.Join(place(t), strings.Repeat("long", 30))
-	c := start(t, local.Options{Dir: dir, SocketOnly: true, Throwaway: true})
-	require.Equal(t, "1", query(t, c.URL("postgres"), `SELECT '1'`))
-}
-
-func TestServerDeathIsReported(t *testing.T) {
+// kill -9 of the parent, and of parent and server together, which leaves a
+// stale pid file and orphaned backends behind: the server always goes, and
+// the next start finds every committed row.
+func TestKilled(t *testing.T) {
 	t.Parallel()
 	dir := place(t)
-	c := start(t, local.Options{Dir: dir, SocketOnly: true})
+
+	cmd, url := startChild(t, dir, false)
+	query(t, url, `SELECT lo_from_bytea(1, 'before the first')::text`)
+	kill(t, cmd)
+
+	cmd, url = startChild(t, dir, false)
+	query(t, url, `SELECT lo_from_bytea(2, 'before the second')::text`)
 	require.NoError(t, syscall.Kill(serverPID(t, dir), syscall.SIGKILL))
-	select {
-	case err := <-c.Done():
-		require.ErrorContains(t, err, "Postgres ended by itself")
-	case <-time.After(10 * time.Second):
-		t.Fatal("nobody noticed")
-	}
-}
+	kill(t, cmd)
 
-// kill -9 of the parent: the server goes too, and the next start finds every
-// committed row.
-func TestParentKilled(t *testing.T) {
-	t.Parallel()
-	dir := place(t)
-	for round := range 2 {
-		cmd, url := startChild(t, dir, false)
-		if round == 0 {
-			query(t, url, `SELECT lo_from_bytea(4711, 'kept')::text`)
-		}
-		require.NoError(t, cmd.Process.Kill())
-		_ = cmd.Wait()
+	// By now the pid in its files is another program's, as after a reboot.
+	locks, err := filepath.Glob(filepath.Join(dir, "run", ".s.PGSQL.*.lock"))
+	require.NoError(t, err)
+	require.Len(t, locks, 1)
+	stranger := strangerPID(t, dir)
+	for _, path := range append(locks, filepath.Join(dir, "data", "postmaster.pid")) {
+		text, err := os.ReadFile(path)
+		require.NoError(t, err)
+		_, rest, _ := strings.Cut(string(text), "\n")
+		require.NoError(t, os.WriteFile(path, fmt.Appendf(nil, "%d\n%s", stranger, rest), 0o600))
 	}
+
 	begin := time.Now()
 	c := start(t, local.Options{Dir: dir})
 	t.Logf("start after the kill %v", time.Since(begin))
-	require.Equal(t, "kept", query(t, c.URL("postgres"), `SELECT convert_from(lo_get(4711), 'UTF8')`))
+	require.Equal(t, "before the first", query(t, c.URL("postgres"), `SELECT convert_from(lo_get(1), 'UTF8')`))
+	require.Equal(t, "before the second", query(t, c.URL("postgres"), `SELECT convert_from(lo_get(2), 'UTF8')`))
 }
 
-// kill -9 of parent and server together leaves a stale pid file and orphaned
-// backends behind.
-func TestParentAndServerKilled(t *testing.T) {
-	t.Parallel()
-	dir := place(t)
-	cmd, url := startChild(t, dir, false)
-	query(t, url, `SELECT lo_from_bytea(4712, 'kept')::text`)
-	require.NoError(t, syscall.Kill(serverPID(t, dir), syscall.SIGKILL))
+func kill(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
 	require.NoError(t, cmd.Process.Kill())
 	_ = cmd.Wait()
-	c := start(t, local.Options{Dir: dir})
-	require.Equal(t, "kept", query(t, c.URL("postgres"), `SELECT convert_from(lo_get(4712), 'UTF8')`))
 }
 
+// strangerPID runs a program that is no Postgres as the server's account.
+func strangerPID(t *testing.T, dir string) int {
+	t.Helper()
+	cmd := exec.Command("sleep", "60")
+	cmd.Dir = "/"
+	if os.Geteuid() == 0 {
+		info, err := os.Stat(filepath.Join(dir, "data"))
+		require.NoError(t, err)
+		owner := info.Sys().(*syscall.Stat_t)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: owner.Uid, Gid: owner.Gid}}
+	}
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	return cmd.Process.Pid
+}
+
+// kill -9 of a throw-away cluster's process: the server goes, its directory
+// too, and so does the short one that a long path makes it keep its socket in.
 func TestThrowawayIsThrownAway(t *testing.T) {
 	t.Parallel()
-	dir := place(t)
-	cmd, _ := startChild(t, dir, true)
-	require.DirExists(t, dir)
+	dir := filepath.Join(place(t), strings.Repeat("long", 30))
+	cmd, url := startChild(t, dir, true)
+	require.Equal(t, "1", query(t, url, `SELECT '1'`))
+	cfg, err := pgx.ParseConfig(url)
+	require.NoError(t, err)
+	require.NotContains(t, cfg.Host, dir)
+	require.DirExists(t, cfg.Host)
 	pid := serverPID(t, dir)
-	require.NoError(t, cmd.Process.Kill())
-	_ = cmd.Wait()
+	kill(t, cmd)
 	require.Eventually(t, func() bool {
-		_, err := os.Stat(dir)
-		return errors.Is(err, os.ErrNotExist) && syscall.Kill(pid, 0) != nil
+		for _, gone := range []string{dir, cfg.Host} {
+			if _, err := os.Stat(gone); !errors.Is(err, os.ErrNotExist) {
+				return false
+			}
+		}
+		return syscall.Kill(pid, 0) != nil
 	}, 20*time.Second, 50*time.Millisecond)
 }
 

@@ -60,13 +60,10 @@ func (c *Cluster) launch(ctx context.Context) error {
 			return c.keepPort()
 		}
 		switch text := err.Error(); {
-		case strings.Contains(text, "shared memory block"), strings.Contains(text, "lock file \"postmaster.pid\""):
+		case strings.Contains(text, "shared memory block"), strings.Contains(text, "lock file \""):
 			// Backends of a server that was killed live on for a moment.
 			c.opts.Progress("waiting for the previous Postgres to end")
 		case strings.Contains(text, "Address already in use"):
-			if c.opts.Port != 0 {
-				return fmt.Errorf("port %d on 127.0.0.1 is taken: stop what uses it or choose another", c.opts.Port)
-			}
 			_ = os.Remove(c.portFile())
 		default:
 			return err
@@ -185,54 +182,10 @@ func (s *server) stop(ctx context.Context) error {
 	return fmt.Errorf("Postgres was stopped hard: %w", ctx.Err())
 }
 
-// endOrphan stops a server that outlived the process which started it, as
-// can happen where a parent's death sends no signal. Holding the
-// directory's lock we know that nobody uses it any more.
-func (c *Cluster) endOrphan(ctx context.Context) error {
-	text, err := os.ReadFile(filepath.Join(c.data, "postmaster.pid"))
-	if err != nil {
-		return nil //nolint:nilerr // no file, no orphan
-	}
-	// Lines: pid, data directory, start time, port, socket directory, …
-	lines := strings.Split(string(text), "\n")
-	if len(lines) < 5 {
-		return nil
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(lines[0]))
-	if err != nil || pid <= 1 || syscall.Kill(pid, 0) != nil {
-		return nil
-	}
-	// The number may belong to a stranger by now: ask the server itself.
-	asked, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	conn, err := pgx.Connect(asked, fmt.Sprintf("host=%s port=%s user=%s dbname=postgres", lines[4], lines[3], superuser))
-	if err != nil {
-		return nil // stopping already, or no server: launch waits or replaces it
-	}
-	var where string
-	err = conn.QueryRow(asked, `SHOW data_directory`).Scan(&where)
-	_ = conn.Close(asked)
-	if err != nil || where != c.data {
-		return nil
-	}
-	c.opts.Progress("stopping the Postgres an earlier run left behind")
-	if err := syscall.Kill(pid, syscall.SIGINT); err != nil {
-		return fmt.Errorf("an earlier Postgres, pid %d, still runs on %s and cannot be stopped: %w", pid, c.data, err)
-	}
-	return nil
-}
-
-// pickPort settles the TCP port: the one asked for, else the one kept from
-// last time if free, else any free one.
+// pickPort settles the TCP port: the one kept from last time if free, else
+// any free one.
 func (c *Cluster) pickPort() error {
-	switch {
-	case c.opts.SocketOnly:
-		return nil
-	case c.opts.Port != 0:
-		c.port = c.opts.Port
-		if _, free := freePort(c.port); !free {
-			return fmt.Errorf("port %d on 127.0.0.1 is taken: stop what uses it or choose another", c.port)
-		}
+	if c.opts.SocketOnly {
 		return nil
 	}
 	if text, err := os.ReadFile(c.portFile()); err == nil {
