@@ -61,10 +61,12 @@ func TestEngineFailures(t *testing.T) {
 		"bad question":   {status(400, `{"error":"No path","code":"NoTable"}`), FailRefused},
 		"broken":         {status(500, "<html>"), FailUnavailable},
 		"gateway":        {status(504, "slow"), FailTimeout},
-		"elsewhere":      {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://127.0.0.1:1/", 302) }, FailUnavailable},
-		"not JSON":       {status(200, "<html>hello"), FailMalformed},
-		"cut short":      {status(200, `{"sources_to_targets":[[`), FailMalformed},
-		"endless":        {func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, strings.Repeat(" ", mostAnswer+2)) }, FailMalformed},
+		"elsewhere": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://127.0.0.1:1/", http.StatusFound)
+		}, FailUnavailable},
+		"not JSON":  {status(200, "<html>hello"), FailMalformed},
+		"cut short": {status(200, `{"sources_to_targets":[[`), FailMalformed},
+		"endless":   {func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, strings.Repeat(" ", mostAnswer+2)) }, FailMalformed},
 		"slower than asked": {func(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body) // only then does the server notice that the client left
 			<-r.Context().Done()

@@ -15,7 +15,8 @@ import (
 // (https://project-osrm.org/docs/v5.24.0/api/#table-service).
 //
 // A pair it cannot join, and a place it would move further than MaxSnap, is
-// NoRoute. Its errors are *EngineError. It is safe for concurrent use.
+// NoRoute. Its errors are *EngineError. Set the fields before the first call;
+// from then on it is safe for concurrent use.
 type OSRM struct {
 	// Profile is the one the server's data was prepared with: "driving" unless set.
 	Profile string

@@ -171,9 +171,10 @@ func TestRoutedAnswersInTimeWhateverTheEngineDoes(t *testing.T) {
 func TestRoutedBreaker(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		down := true
+		var down atomic.Bool
+		down.Store(true)
 		r, engine := routedOver(t, func(ctx context.Context, from []Point, to Point) ([]time.Duration, error) {
-			if down {
+			if down.Load() {
 				<-ctx.Done()
 				return nil, ctx.Err()
 			}
@@ -207,7 +208,7 @@ func TestRoutedBreaker(t *testing.T) {
 		require.Less(t, engine.calls.Load(), int64(60))
 		require.Greater(t, engine.calls.Load(), int64(40))
 
-		down = false
+		down.Store(false)
 		time.Sleep(breakerMost)
 		_, source := cost()
 		require.Equal(t, "fake", source)

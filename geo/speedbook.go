@@ -18,6 +18,7 @@ const priorJobs = 12
 // middle of those ratios, drawn towards that of the class at this hour, which is
 // drawn towards that of the class, which is drawn towards the model itself. So
 // few drives change little, and where nothing was learned it is the model.
+// Being a middle, half the drives take longer: a promise needs a margin on top.
 //
 // Books that learned from different drives can be merged, in any order, with the
 // same result as one book that saw all. It is safe for concurrent use.

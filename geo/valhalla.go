@@ -16,7 +16,8 @@ const DefaultMaxSnap = 1000
 // (https://valhalla.github.io/valhalla/api/matrix/api-reference/).
 //
 // A pair it cannot join, and a place it would move further than MaxSnap, is
-// NoRoute. Its errors are *EngineError. It is safe for concurrent use.
+// NoRoute. Its errors are *EngineError. Set the fields before the first call;
+// from then on it is safe for concurrent use.
 type Valhalla struct {
 	// Costing is the kind of vehicle: "auto" unless set, or "truck".
 	Costing string
