@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -50,7 +49,7 @@ func (d devCmd) Run(a *app) (err error) {
 	if err := d.check(); err != nil {
 		return err
 	}
-	dir, err := d.directory(a.stdout)
+	dir, place, err := d.directory(a.stdout)
 	if err != nil {
 		return err
 	}
@@ -62,18 +61,17 @@ func (d devCmd) Run(a *app) (err error) {
 	log := slog.New(slog.NewTextHandler(logFile, nil))
 
 	// The port is taken first: nothing is started only to be stopped again.
-	listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", d.Port))
-	if err != nil {
-		return d.portTaken(err)
-	}
-	defer listener.Close()
-	say := func(format string, args ...any) { fmt.Fprintf(a.stdout, "  "+format+"\n", args...) }
-	fmt.Fprintln(a.stdout, "rescued dev: the whole system in one process")
-
-	place, err := local.Place(filepath.Join(dir, "postgres"))
+	listener, err := listen("--port", d.Port)
 	if err != nil {
 		return err
 	}
+	defer listener.Close()
+	if err := d.kafkaPortFree(); err != nil {
+		return err
+	}
+	say := func(format string, args ...any) { fmt.Fprintf(a.stdout, "  "+format+"\n", args...) }
+	fmt.Fprintln(a.stdout, "rescued dev: the whole system in one process")
+
 	cluster, err := local.Start(a.ctx, local.Options{Dir: place, Progress: func(s string) { say("%s", s) }})
 	if err != nil {
 		return err
@@ -177,42 +175,25 @@ func (d *devCmd) check() error {
 	return nil
 }
 
-// directory makes the data directory, after setting an old one aside if asked.
-func (d devCmd) directory(out io.Writer) (string, error) {
-	dir, err := filepath.Abs(d.Data)
-	if err != nil {
-		return "", err
-	}
-	if _, err := os.Stat(dir); d.Reset && err == nil {
-		if err := mustBeIdle(dir); err != nil {
-			return "", err
-		}
-		aside := dir + "-" + time.Now().UTC().Format("20060102T150405Z")
-		if err := os.Rename(dir, aside); err != nil {
-			return "", fmt.Errorf("set %s aside: %w", dir, plain(err))
-		}
-		fmt.Fprintf(out, "set aside: the former state is in %s; delete it when you no longer want it\n", aside)
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", fmt.Errorf("make the data directory %s: %w; choose another with --data", dir, plain(err))
-	}
-	return dir, nil
-}
-
-// mustBeIdle refuses to move a directory that a running system uses.
-func mustBeIdle(dir string) error {
-	probe, err := local.Start(context.Background(), local.Options{Dir: filepath.Join(dir, "postgres"), SocketOnly: true})
-	if err != nil {
-		return fmt.Errorf("--reset: %w", err)
-	}
-	return stopped("postgres", probe.Stop)
-}
-
-func (d devCmd) portTaken(err error) error {
+// listen takes a port of 127.0.0.1; its error names the flag that chooses another.
+func listen(flag string, port int) (net.Listener, error) {
+	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("port %d on 127.0.0.1 is taken by another program: stop it, or choose another with --port (make run ARGS=\"--port %d\")", d.Port, d.Port+1)
+		return nil, fmt.Errorf("port %d on 127.0.0.1 is taken by another program: stop it, or choose another with %s (make run ARGS=\"%s %d\")", port, flag, flag, port+1)
 	}
-	return fmt.Errorf("listen on port %d of 127.0.0.1: %w; choose another with --port", d.Port, plain(err))
+	if err != nil {
+		return nil, fmt.Errorf("listen on port %d of 127.0.0.1: %w; choose another with %s", port, plain(err), flag)
+	}
+	return l, nil
+}
+
+// kafkaPortFree asks before anything is started; the broker takes it later.
+func (d devCmd) kafkaPortFree() error {
+	l, err := listen("--kafka-port", d.KafkaPort)
+	if err != nil {
+		return err
+	}
+	return l.Close()
 }
 
 // plain drops the call and path that os puts before the reason, which the

@@ -38,6 +38,7 @@ type Refusal struct {
 	Code       string `json:"code"`
 	Detail     string `json:"detail"`
 	RequestID  string `json:"request_id"`
+	State      string `json:"state"`
 	RetryAfter time.Duration
 	Fields     []struct {
 		Field  string `json:"field"`

@@ -248,8 +248,10 @@ func (f *Fleet) act(ctx context.Context, d *driver, what act, due, now time.Time
 	case actFinish:
 		f.fix(d, now)
 		d.done = now.Add(5 * time.Minute) // asked again if the service does not agree yet
+		job := d.job
 		f.send(ctx, errand{request + "/finish", map[string]any{"outcome": "fixed"}, func(err error) {
-			if err == nil {
+			// Over already, or another crew's by now: the stream was behind.
+			if (err == nil || jobIsOver(err)) && d.job == job {
 				d.drop(f.clock.Now())
 			}
 		}})
@@ -268,6 +270,14 @@ func (f *Fleet) fix(d *driver, at time.Time) {
 func (f *Fleet) fixAt(d *driver, at time.Time) position {
 	p := d.where(at)
 	return position{CrewID: d.id, FixedAt: at, Lat: p.Lat, Lng: p.Lng, Datum: string(geo.WGS84), AccuracyM: 5 + 10*f.rand.Float64()}
+}
+
+// jobIsOver reports whether a command was refused because its request is over
+// or another crew's. An arrival that is not proven yet is no end: the crew
+// stays and asks again.
+func jobIsOver(err error) bool {
+	r, refused := refusedAs(err, "state_refused", "request_not_found")
+	return refused && r.State != "assigned" && r.State != "en_route"
 }
 
 func (f *Fleet) answer(ctx context.Context, d *driver, now time.Time) {
