@@ -47,7 +47,7 @@ func (c feedCmd) Run(a *app) error {
 	api := traffic.NewAPI(vars["RESCUED_URL"], vars["RESCUED_ADMIN_TOKEN"])
 	report, err := traffic.Feed{
 		API: api, Partner: api.As(vars["RESCUED_PARTNER_TOKEN"]), File: c.Demand, Select: sel, Crews: c.Crews, Seed: c.Seed,
-		Cover: !c.NoCover, Settle: c.Settle, Log: slog.New(slog.NewTextHandler(a.stderr, nil)), Out: a.stdout,
+		Cover: !c.NoCover, Settle: c.Settle, Log: slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelWarn})), Out: a.stdout,
 		Live: isFile && term.IsTerminal(int(file.Fd())),
 	}.Run(a.ctx)
 	if report.Rows > 0 {
