@@ -17,6 +17,7 @@ import (
 func (s *Service) Register(api huma.API) {
 	s.registerPromises(api)
 	s.registerMoney(api)
+	s.registerLedger(api)
 }
 
 func operation(id, method, path, summary, about string) huma.Operation {
@@ -194,8 +195,8 @@ func (s *Service) listCompensations(ctx context.Context, in *listCompensationsIn
 	if _, err := web.DecodeCursor("compensations", in.Cursor, &after); err != nil {
 		return nil, err
 	}
-	if !in.From.IsZero() && !in.To.IsZero() && !in.From.Before(in.To) {
-		return nil, fault.InvalidFields([]fault.Field{{Field: "to", Code: "range", Detail: "must be later than from"}})
+	if err := checkPeriod(in.From, in.To); err != nil {
+		return nil, err
 	}
 	f := CompensationFilter{
 		State: CompensationState(in.State), Area: in.Area, Policy: in.Policy,
@@ -207,6 +208,15 @@ func (s *Service) listCompensations(ctx context.Context, in *listCompensationsIn
 	}
 	list, next := page(list, in.Limit, "compensations", func(c Compensation) any { return CompensationPlace{c.AccruedAt, c.ID} })
 	return web.Listed(ctx, mapped(list, compensationBody), next), nil
+}
+
+// checkPeriod refuses a period that ends before it begins; either end may be
+// open.
+func checkPeriod(from, to time.Time) error {
+	if !from.IsZero() && !to.IsZero() && !from.Before(to) {
+		return fault.InvalidFields([]fault.Field{{Field: "to", Code: "range", Detail: "must be later than from"}})
+	}
+	return nil
 }
 
 func compensationAnswer(c Compensation, err error) (*compensationOutput, error) {

@@ -18,9 +18,18 @@ type Account string
 // The accounts. Debits are positive and credits negative, so a payable that
 // is owed has a negative balance.
 const (
-	OwnerPayable        Account = "owner_payable"        // owed to owners
-	CompensationExpense Account = "compensation_expense" // what lateness costs
+	OwnerPayable        Account = "owner_payable"        // owed to owners, not on its way yet
+	CompensationExpense Account = "compensation_expense" // what lateness costs the platform
+	ProviderReceivable  Account = "provider_receivable"  // charged back to providers
+	PartnerShare        Account = "partner_share"        // borne by partners
+	PayoutClearing      Account = "payout_clearing"      // submitted for payment, result not known
+	Cash                Account = "cash"                 // money at the bank
 )
+
+// Accounts lists every account, for filters and documents.
+func Accounts() []Account {
+	return []Account{OwnerPayable, CompensationExpense, ProviderReceivable, PartnerShare, PayoutClearing, Cash}
+}
 
 // entry is one line of a posting: positive debits the account, negative
 // credits it.
@@ -29,12 +38,13 @@ type entry struct {
 	fen     Fen
 }
 
-// posting is one balanced transaction. Its key says what it is for, so that
-// the same thing is never posted twice.
+// posting is one balanced transaction in yuan. Its key says what it is for,
+// so that the same thing is never posted twice.
 type posting struct {
 	id           uuid.UUID
 	key, kind    string
-	compensation events.CompensationID
+	compensation events.CompensationID // zero when it is about none
+	batch        events.BatchID        // zero when it is about none
 	reverses     *uuid.UUID
 	entries      []entry
 	total        Fen // sum of the debits
@@ -42,15 +52,16 @@ type posting struct {
 	at           time.Time
 }
 
-var errUnbalanced = fault.New(fault.Internal, "ledger_unbalanced", "A ledger posting does not balance.")
+// Errors of postings.
+var (
+	errUnbalanced    = fault.New(fault.Internal, "ledger_unbalanced", "A ledger posting does not balance.")
+	ErrAlreadyPosted = fault.New(fault.Conflict, "already_posted", "This is in the ledger already; nothing was posted again.")
+)
 
 // newPosting refuses lines that do not sum to zero or say nothing. The
 // database checks the same again when the transaction commits.
-func newPosting(key, kind string, c Compensation, by events.Actor, at time.Time, entries ...entry) (posting, error) {
-	p := posting{
-		id: uuid.Must(uuid.NewV7()), key: key, kind: kind, compensation: c.ID,
-		entries: entries, by: by, at: at,
-	}
+func newPosting(key, kind string, by events.Actor, at time.Time, entries ...entry) (posting, error) {
+	p := posting{id: uuid.Must(uuid.NewV7()), key: key, kind: kind, entries: entries, by: by, at: at}
 	var sum Fen
 	for _, e := range entries {
 		var err error
@@ -72,41 +83,38 @@ func newPosting(key, kind string, c Compensation, by events.Actor, at time.Time,
 	return p, nil
 }
 
-func postingKey(c Compensation, what string) string {
-	return fmt.Sprintf("compensation:%s:%s", c.ID, what)
+// reversal is the posting that takes p back: the same lines with the other
+// sign, linked to it. p itself stays as it was posted, and is reversed once.
+func (p posting) reversal(key, kind string, by events.Actor, at time.Time) posting {
+	r := p
+	r.id, r.key, r.kind, r.by, r.at, r.reverses = uuid.Must(uuid.NewV7()), key, kind, by, at, &p.id
+	r.entries = make([]entry, len(p.entries))
+	for i, e := range p.entries {
+		r.entries[i] = entry{e.account, -e.fen}
+	}
+	return r
+}
+
+func postingKey(id events.CompensationID, what string) string {
+	return fmt.Sprintf("compensation:%s:%s", id, what)
 }
 
 // postAccrual books what is owed: an expense, payable to the owner.
 func postAccrual(ctx context.Context, tx pgx.Tx, c Compensation, by events.Actor, at time.Time) error {
-	p, err := newPosting(postingKey(c, "accrual"), "accrual", c, by, at,
+	p, err := newPosting(postingKey(c.ID, "accrual"), "accrual", by, at,
 		entry{CompensationExpense, c.Fen}, entry{OwnerPayable, -c.Fen})
 	if err != nil {
 		return err
 	}
-	return insertPosting(ctx, tx, p)
+	p.compensation = c.ID
+	return insertPostings(ctx, tx, p)
 }
 
-// postVoid reverses the accrual with a new transaction that is linked to it;
-// the accrual itself stays as it was posted.
+// postVoid reverses the accrual.
 func postVoid(ctx context.Context, tx pgx.Tx, c Compensation, by events.Actor, at time.Time) error {
-	accrual, entries, err := findPosting(ctx, tx, postingKey(c, "accrual"))
+	accrual, err := findPosting(ctx, tx, postingKey(c.ID, "accrual"))
 	if err != nil {
 		return fmt.Errorf("the accrual of %s: %w", c.ID, err)
 	}
-	for i := range entries {
-		entries[i].fen = -entries[i].fen
-	}
-	p, err := newPosting(postingKey(c, "void"), "void", c, by, at, entries...)
-	if err != nil {
-		return err
-	}
-	p.reverses = &accrual
-	return insertPosting(ctx, tx, p)
-}
-
-// Balances gives every account's balance in fen, debits positive. They sum to
-// zero.
-func (s *Service) Balances(ctx context.Context) (_ map[Account]Fen, err error) {
-	defer fault.Wrap(&err, "ledger balances")
-	return sumAccounts(ctx, s.pool)
+	return insertPostings(ctx, tx, accrual.reversal(postingKey(c.ID, "void"), "void", by, at))
 }

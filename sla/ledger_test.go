@@ -23,6 +23,9 @@ func TestPostingsAreNeverChanged(t *testing.T) {
 		`DELETE FROM sla.ledger_transactions`,
 		`TRUNCATE sla.ledger_entries`,
 		`TRUNCATE sla.ledger_transactions CASCADE`,
+		`UPDATE sla.ledger_chain SET hash = prev_hash`,
+		`DELETE FROM sla.ledger_chain`,
+		`SET session_replication_role = replica; DELETE FROM sla.ledger_entries`,
 	} {
 		_, err := r.pool.Exec(t.Context(), sql)
 		require.True(t, pg.Violates(err, "never_changed"), "%s: %v", sql, err)
@@ -46,7 +49,7 @@ func TestTheDatabaseRefusesWhatDoesNotBalance(t *testing.T) {
 				VALUES ($1, $2, 'test', $3, $4, $5, 'system:test', $6)`, id, id.String(), c.ID, lines, total, opened)
 			for n, e := range entries {
 				if err == nil {
-					_, err = tx.Exec(t.Context(), `INSERT INTO sla.ledger_entries VALUES ($1, $2, $3, $4)`, id, n+1, e.account, e.fen)
+					_, err = tx.Exec(t.Context(), `INSERT INTO sla.ledger_entries (transaction_id, line, account, fen) VALUES ($1, $2, $3, $4)`, id, n+1, e.account, e.fen)
 				}
 			}
 			return err

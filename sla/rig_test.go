@@ -3,6 +3,7 @@ package sla_test
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -173,3 +174,5 @@ func onlyOwners(_ context.Context, by events.Actor, _ events.RequestID) error {
 	}
 	return sla.ErrNoGuarantee
 }
+
+func joined(lines []string) string { return strings.Join(lines, "\n") }

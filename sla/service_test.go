@@ -349,10 +349,14 @@ func TestRunSweeps(t *testing.T) {
 	require.NoError(t, <-done)
 }
 
-// requireBalance checks that the ledger owes owners that much and sums to zero.
+// requireBalance checks that the ledger owes owners that much, has paid
+// nothing, sums to zero, and passes its own check.
 func requireBalance(t testing.TB, r *rig, owed sla.Fen) {
 	t.Helper()
 	balances, err := r.Balances(context.Background())
 	require.NoError(t, err)
-	require.Equal(t, map[sla.Account]sla.Fen{sla.OwnerPayable: -owed, sla.CompensationExpense: owed}, balances)
+	require.Equal(t, map[sla.Account]sla.Fen{
+		sla.OwnerPayable: -owed, sla.CompensationExpense: owed,
+		sla.ProviderReceivable: 0, sla.PartnerShare: 0, sla.PayoutClearing: 0, sla.Cash: 0,
+	}, balances)
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
 
 	"rescued/events"
 	"rescued/internal/fault"
@@ -18,19 +19,39 @@ const (
 	sweepLimit = 5000
 )
 
-// Run sweeps until ctx ends, at wall intervals but by the business clock.
+// Run sweeps, and chains what was posted, until ctx ends: at wall intervals
+// but by the business clock.
 func (s *Service) Run(ctx context.Context) error {
+	var group errgroup.Group
+	group.Go(func() error {
+		return s.every(ctx, "sla sweep fails; deadlines go unnoticed until it recovers", func() error {
+			_, err := s.Sweep(ctx, s.now(), sweepLimit)
+			return err
+		})
+	})
+	group.Go(func() error {
+		return s.every(ctx, "the ledger is not chained; postings stand, and are chained once it recovers", func() error {
+			_, err := s.SealLedger(ctx, 10*sealChunk)
+			return err
+		})
+	})
+	return group.Wait()
+}
+
+// every does some work at each tick until ctx ends. A failure is said once,
+// not at every tick, and so is its end.
+func (s *Service) every(ctx context.Context, complaint string, work func() error) error {
 	ticker := time.NewTicker(s.cfg.SweepEvery)
 	defer ticker.Stop()
 	failing := false
 	for {
-		if _, err := s.Sweep(ctx, s.now(), sweepLimit); ctx.Err() != nil {
+		if err := work(); ctx.Err() != nil {
 			return nil
-		} else if (err != nil) != failing { // say it once, not at every tick
+		} else if (err != nil) != failing {
 			if failing = err != nil; failing {
-				s.cfg.Log.Error("sla sweep fails; deadlines go unnoticed until it recovers", "error", err)
+				s.cfg.Log.Error(complaint, "error", err)
 			} else {
-				s.cfg.Log.Info("sla sweep works again")
+				s.cfg.Log.Info("works again", "before", complaint)
 			}
 		}
 		select {

@@ -1,0 +1,77 @@
+package sla
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"rescued/events"
+	"rescued/internal/web"
+)
+
+type accountsInput struct {
+	At time.Time `query:"at" doc:"Balances as they stood at this moment, which is included; now when missing."`
+}
+
+// AccountsBody is the chart of accounts with balances.
+type AccountsBody struct {
+	At    *time.Time       `json:"at,omitempty" doc:"The moment asked for; absent for now."`
+	Items []AccountBalance `json:"items" nullable:"false"`
+	Head  ChainHead        `json:"head" doc:"The present head of the chain. Keep it elsewhere to be able to prove that nothing before it was changed."`
+}
+
+type accountsOutput struct{ Body AccountsBody }
+
+type listTransactionsInput struct {
+	web.Listing
+	Account        string                `query:"account" enum:"owner_payable,compensation_expense,provider_receivable,partner_share,payout_clearing,cash" doc:"Only those with a line on this account."`
+	Kind           string                `query:"kind" maxLength:"40" doc:"Only those of this kind, such as accrual or void."`
+	CompensationID events.CompensationID `query:"compensation_id" doc:"Only those about this compensation."`
+	BatchID        events.BatchID        `query:"batch_id" doc:"Only those about this batch."`
+	From           time.Time             `query:"from" doc:"Posted at or after this moment."`
+	To             time.Time             `query:"to" doc:"Posted before this moment."`
+}
+
+func (s *Service) registerLedger(api huma.API) {
+	ledger := func(id, path, summary, about string) huma.Operation {
+		op := operation(id, http.MethodGet, path, summary, about)
+		op.Tags = []string{"Ledger"}
+		return op
+	}
+	web.Register(api, ledger("listAccounts", "/v1/ledger/accounts",
+		"Accounts and their balances", "As they stand now or stood at any past moment. All accounts together are zero."),
+		web.Only(moneyReaders...), func(ctx context.Context, in *accountsInput) (*accountsOutput, error) {
+			by, _ := web.ActorFrom(ctx)
+			list, err := s.BalancesAt(ctx, by, in.At)
+			if err != nil {
+				return nil, err
+			}
+			head, err := s.Head(ctx)
+			return &accountsOutput{AccountsBody{nullable(in.At), list, head}}, err
+		})
+	web.Register(api, ledger("listTransactions", "/v1/ledger/transactions",
+		"List ledger transactions by posting", "Each balanced and never changed; a correction is a transaction that reverses another."),
+		web.Only(moneyReaders...), s.listTransactions)
+}
+
+func (s *Service) listTransactions(ctx context.Context, in *listTransactionsInput) (*web.List[Transaction], error) {
+	by, _ := web.ActorFrom(ctx)
+	var after TransactionPlace
+	if _, err := web.DecodeCursor("transactions", in.Cursor, &after); err != nil {
+		return nil, err
+	}
+	if err := checkPeriod(in.From, in.To); err != nil {
+		return nil, err
+	}
+	f := TransactionFilter{
+		Account: Account(in.Account), Kind: in.Kind, CompensationID: in.CompensationID, BatchID: in.BatchID, From: in.From, To: in.To,
+	}
+	list, err := s.Transactions(ctx, by, f, after, in.Limit+1)
+	if err != nil {
+		return nil, err
+	}
+	list, next := page(list, in.Limit, "transactions", func(t Transaction) any { return TransactionPlace{t.PostedAt, t.ID} })
+	return web.Listed(ctx, list, next), nil
+}
