@@ -20,7 +20,7 @@ const (
 
 // startCluster runs this process's cluster and returns its address.
 func startCluster() (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), setupTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), clusterTimeout)
 	defer cancel()
 	base := tempDir()
 	sweep(base)
@@ -36,7 +36,7 @@ func startCluster() (string, error) {
 	cluster, err := local.Start(ctx, local.Options{
 		Dir: dir, SocketOnly: true, Throwaway: true,
 		Progress: func(text string) {
-			if strings.HasPrefix(text, "fetching") || strings.HasPrefix(text, "installing") {
+			if strings.HasPrefix(text, "fetching") || strings.HasPrefix(text, "installing") || strings.HasPrefix(text, "waiting") {
 				fmt.Fprintln(os.Stderr, "pgtest:", text)
 			}
 		},

@@ -33,9 +33,10 @@ import (
 )
 
 const (
-	setupTimeout = 2 * time.Minute
-	closeTimeout = 10 * time.Second
-	poolConns    = 10
+	clusterTimeout = 10 * time.Minute // with the download on a machine without Postgres
+	setupTimeout   = 2 * time.Minute
+	closeTimeout   = 10 * time.Second
+	poolConns      = 10
 )
 
 var databases atomic.Int64
@@ -45,9 +46,10 @@ var databases atomic.Int64
 // test ends; a connection still in use by then fails the test.
 func New(t testing.TB, sets ...pg.Migrations) *pgxpool.Pool {
 	t.Helper()
+	address := URL(t, sets...)
 	ctx, cancel := context.WithTimeout(context.Background(), setupTimeout)
 	defer cancel()
-	pool, err := pg.Open(ctx, small(URL(t, sets...)))
+	pool, err := pg.Open(ctx, small(address))
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		closed := make(chan struct{})
@@ -65,10 +67,10 @@ func New(t testing.TB, sets ...pg.Migrations) *pgxpool.Pool {
 // open it themselves: whole programs, several replicas.
 func URL(t testing.TB, sets ...pg.Migrations) string {
 	t.Helper()
+	srv, err := shared() // takes minutes where Postgres must be fetched first
+	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(context.Background(), setupTimeout)
 	defer cancel()
-	srv, err := shared()
-	require.NoError(t, err)
 	template, err := srv.template(ctx, sets)
 	require.NoError(t, err)
 	name := fmt.Sprintf("t_%d_%d_%d", os.Getpid(), time.Now().UnixNano()%1_000_000_000, databases.Add(1))
