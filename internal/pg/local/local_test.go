@@ -29,7 +29,23 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv(childDir); dir != "" {
 		os.Exit(child(dir))
 	}
-	os.Exit(m.Run())
+	os.Exit(run(m))
+}
+
+// run keeps what the tests leave in the temporary directory together, and
+// removes it.
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "rescued-local-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	if err := os.Setenv("TMPDIR", dir); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
 }
 
 func child(dir string) int {
