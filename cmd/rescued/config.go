@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -50,15 +51,60 @@ type Config struct {
 // readConfig reads the environment (NAME=value lines) and names everything
 // that is wrong with it at once.
 func readConfig(environ []string) (Config, error) {
-	var c Config
 	vars := env.ToMap(environ)
-	if err := env.ParseWithOptions(&c, env.Options{Prefix: "RESCUED_", Environment: vars}); err != nil {
-		return c, fmt.Errorf("read the environment: %w", err)
+	c, err := parseConfig(vars)
+	// What cannot be read at all is named and taken as not set, so that the
+	// rest is checked as well.
+	unread := unreadable(err, vars)
+	if len(unread) > 0 {
+		c, err = parseConfig(vars)
+	}
+	if err != nil {
+		return c, errors.Join(append(unread, fmt.Errorf("read the environment: %w", err))...)
 	}
 	if c.DatabaseURL == "" {
 		c.DatabaseURL = strings.TrimSpace(c.DatabaseURLFile)
 	}
-	return c, errors.Join(c.problems()...)
+	return c, errors.Join(append(unread, c.problems()...)...)
+}
+
+const configPrefix = "RESCUED_"
+
+func parseConfig(vars map[string]string) (c Config, err error) {
+	err = env.ParseWithOptions(&c, env.Options{Prefix: configPrefix, Environment: vars})
+	return c, err
+}
+
+// unreadable names the variables whose values are not of their type or whose
+// files cannot be read, and removes them from vars.
+func unreadable(err error, vars map[string]string) (out []error) {
+	var all env.AggregateError
+	if !errors.As(err, &all) {
+		return nil
+	}
+	for _, e := range all.Errors {
+		var file env.LoadFileContentError
+		if errors.As(e, &file) {
+			out = append(out, fmt.Errorf("%s: %w", file.Key, file.Err))
+			delete(vars, file.Key)
+		}
+		var p env.ParseError
+		if !errors.As(e, &p) {
+			continue
+		}
+		field, _ := reflect.TypeFor[Config]().FieldByName(p.Name)
+		tag, _, _ := strings.Cut(field.Tag.Get("env"), ",")
+		name := configPrefix + tag
+		out = append(out, fmt.Errorf("%s is %q; it must be %s", name, vars[name], kinds[field.Type.Kind()]))
+		delete(vars, name)
+	}
+	return out
+}
+
+// kinds says in words what a variable of a Go kind holds.
+var kinds = map[reflect.Kind]string{
+	reflect.Bool: "true or false", reflect.Int: "a whole number", reflect.Int16: "a whole number up to 32767",
+	reflect.Int64: "a duration such as 45s or 10m",
 }
 
 func (c Config) problems() (out []error) {

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"regexp"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -41,7 +43,13 @@ var program struct {
 	err  error
 }
 
+// TestMain lets the tests overlap beyond the number of cores: they wait for
+// processes more than they compute.
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if n, err := strconv.Atoi(flag.Lookup("test.parallel").Value.String()); err == nil && n < 6 {
+		_ = flag.Set("test.parallel", "6")
+	}
 	code := m.Run()
 	if program.dir != "" {
 		_ = os.RemoveAll(program.dir)
@@ -76,6 +84,9 @@ func raced() bool {
 	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }
 
+// exchange is a log line of an ordinary HTTP exchange.
+var exchange = regexp.MustCompile(`(?m)^.*"level":"INFO","msg":"http".*\n`)
+
 // process is a running rescued.
 type process struct {
 	t    testing.TB
@@ -105,7 +116,7 @@ func start(t testing.TB, name string, vars []string, args ...string) *process {
 		p.kill()
 		require.NotContains(t, p.out.String(), "DATA RACE", "%s", p.name)
 		if t.Failed() {
-			t.Logf("the end of what %s said:\n%s", p.name, tailOf(p.out.String(), 40))
+			t.Logf("the end of what %s said:\n%s", p.name, tailOf(exchange.ReplaceAllString(p.out.String(), ""), 15))
 		}
 	})
 	return p

@@ -92,6 +92,11 @@ func explainConnect(cfg *pgx.ConnConfig, err error) error {
 			return fmt.Errorf("the database at %s has no connection left, raise max_connections there or lower pool_max_conns here: %w", at, err)
 		}
 	}
+	// The driver tells every address and TLS mode it tried, a line each; the
+	// first attempt says enough.
+	if dial := (*net.OpError)(nil); errors.As(err, &dial) {
+		err = dial
+	}
 	return fmt.Errorf("the database at %s does not answer, start it or correct the database URL: %w", at, err)
 }
 
