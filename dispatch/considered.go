@@ -44,6 +44,7 @@ type ConsideredCrew struct {
 	Why     string        `json:"why"` // chosen, or why not
 	Metres  int           `json:"metres"`
 	TravelS int           `json:"travel_s,omitempty"` // for those on the shortlist
+	Source  string        `json:"source,omitempty"`   // of travel_s: an engine, or the model and why
 }
 
 // round says who was weighed for a waiting request and why not. Crews beyond
@@ -95,6 +96,7 @@ func (s *Service) round(b *board, i int, r *Request) Round {
 		}
 		out.Crews = append(out.Crews, ConsideredCrew{
 			Crew: id, Why: why, Metres: int(metres), TravelS: int(travel[id].Seconds()),
+			Source: b.sourceOf(i, id),
 		})
 	})
 	// A country's worth of far crews says nothing beside near ones, but where

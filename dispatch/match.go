@@ -32,13 +32,14 @@ const (
 	waitingLimit = 2000
 )
 
-var matching = events.System("match")
+var matcher = events.System("match")
 
 // Match makes offers for what waits in an area: to the soonest free, capable,
 // fresh crews, wherever they stand. Rounds of one area never overlap, in any
 // number of replicas. A request nobody can take becomes stranded.
 func (s *Service) Match(ctx context.Context, area geo.AreaID) (offers []Offer, err error) {
 	defer fault.Wrap(&err, "match %s", area)
+	s.askAhead(ctx, area)
 	begun := time.Now()
 	var b *board
 	err = pg.InTx(ctx, s.pool, func(tx pgx.Tx) (err error) {
@@ -75,6 +76,7 @@ type board struct {
 	crews   []geo.Hit[events.CrewID]
 	place   map[events.CrewID]int // index into crews
 	reach   map[int][]Reach       // by index of waiting, soonest first
+	source  map[int][]geo.Source  // where the times of reach come from
 	cut     bool                  // more could be planned than one round takes
 	sent    map[int]Reach         // the plan: by index of waiting
 
@@ -88,12 +90,36 @@ type board struct {
 // setUp finds, for each waiting request, the nearest crews that could be
 // asked, and times them by road.
 func (s *Service) setUp(ctx context.Context, tx pgx.Tx, waiting []Request) (*board, error) {
+	b, err := s.seat(ctx, tx, waiting)
+	if err != nil {
+		return nil, err
+	}
+	asking, cancel := context.WithTimeout(ctx, lockedAsking)
+	defer cancel()
+	for i := range waiting {
+		if len(b.planned) == roundLimit {
+			b.cut = true
+			// Whether anybody could go still has to be known: it may be stranded.
+			if len(s.near(b, &waiting[i], 1)) > 0 {
+				b.reach[i] = []Reach{}
+			}
+			continue
+		}
+		if err := s.timeNearest(ctx, asking, b, i); err != nil {
+			return nil, err
+		}
+	}
+	return b, nil
+}
+
+// seat puts the waiting requests on a board, with the crews each was offered to.
+func (s *Service) seat(ctx context.Context, tx pgx.Tx, waiting []Request) (*board, error) {
 	now := s.now()
 	b := &board{
 		most: max(shortlist, min(len(waiting), roundLimit)),
-		m:    moment{matching, now}, since: now.Add(-s.cfg.FreshFor), waiting: waiting,
+		m:    moment{matcher, now}, since: now.Add(-s.cfg.FreshFor), waiting: waiting,
 		asked: map[events.RequestID]map[events.CrewID]bool{}, place: map[events.CrewID]int{},
-		reach: map[int][]Reach{}, sent: map[int]Reach{}, lost: map[events.CrewID]bool{},
+		reach: map[int][]Reach{}, source: map[int][]geo.Source{}, sent: map[int]Reach{}, lost: map[events.CrewID]bool{},
 	}
 	ids := make([]events.RequestID, len(waiting))
 	for i := range waiting {
@@ -106,19 +132,6 @@ func (s *Service) setUp(ctx context.Context, tx pgx.Tx, waiting []Request) (*boa
 	}
 	for _, a := range had {
 		b.asked[a.request][a.crew] = true
-	}
-	for i := range waiting {
-		if len(b.planned) == roundLimit {
-			b.cut = true
-			// Whether anybody could go still has to be known: it may be stranded.
-			if len(s.near(b, &waiting[i], 1)) > 0 {
-				b.reach[i] = []Reach{}
-			}
-			continue
-		}
-		if err := s.timeNearest(ctx, b, i); err != nil {
-			return nil, err
-		}
 	}
 	return b, nil
 }
@@ -137,7 +150,9 @@ func (s *Service) near(b *board, r *Request, most int) []geo.Hit[events.CrewID] 
 	return hits
 }
 
-func (s *Service) timeNearest(ctx context.Context, b *board, i int) error {
+// timeNearest times the nearest crews of one request; asking bounds how long a
+// routing engine may take.
+func (s *Service) timeNearest(ctx, asking context.Context, b *board, i int) error {
 	r := &b.waiting[i]
 	hits := s.near(b, r, b.most)
 	if len(hits) == 0 {
@@ -147,24 +162,25 @@ func (s *Service) timeNearest(ctx context.Context, b *board, i int) error {
 	for k, hit := range hits {
 		from[k] = hit.Point
 	}
-	times, err := s.travel(r.Road, b.m.at).Matrix(ctx, from, []geo.Point{r.Place.Point})
+	legs, err := s.legs(ctx, asking, from, r, b.m.at)
 	if err != nil {
 		return fmt.Errorf("travel times: %w", err)
 	}
-	for k, hit := range hits {
-		if times[k][0] > s.cfg.MaxTravel {
+	for _, leg := range legs {
+		if leg.Time > s.cfg.MaxTravel {
 			continue
 		}
+		hit := hits[leg.From]
 		at, known := b.place[hit.Key]
 		if !known {
 			at = len(b.crews)
 			b.place[hit.Key] = at
 			b.crews = append(b.crews, hit)
 		}
-		b.reach[i] = append(b.reach[i], Reach{Crew: at, Travel: times[k][0]})
+		b.reach[i] = append(b.reach[i], Reach{Crew: at, Travel: leg.Time})
+		b.source[i] = append(b.source[i], leg.Source)
 	}
 	if len(b.reach[i]) > 0 {
-		slices.SortStableFunc(b.reach[i], func(a, c Reach) int { return int(a.Travel - c.Travel) })
 		b.planned = append(b.planned, i)
 	}
 	return nil
@@ -326,14 +342,17 @@ func (s *Service) fulfil(ctx context.Context, tx pgx.Tx, b *board, i int, r *Req
 	return insertRound(ctx, tx, r.ID, round)
 }
 
-// whyChosen says in words why this crew.
+// whyChosen says in words why this crew, and whose figure that rests on.
 func (b *board) whyChosen(i int, to Reach) string {
-	for k, r := range b.reach[i] {
-		if r.Crew == to.Crew && k > 0 {
-			return fmt.Sprintf("%s by road, number %d of the soonest: the sooner ones serve others better", to.Travel.Round(time.Second), k+1)
-		}
+	k := slices.IndexFunc(b.reach[i], func(r Reach) bool { return r.Crew == to.Crew })
+	said := fmt.Sprintf("soonest by road: %s", to.Travel.Round(time.Second))
+	if k > 0 {
+		said = fmt.Sprintf("%s by road, number %d of the soonest: the sooner ones serve others better", to.Travel.Round(time.Second), k+1)
 	}
-	return fmt.Sprintf("soonest by road: %s", to.Travel.Round(time.Second))
+	if k >= 0 {
+		said += fmt.Sprintf(" (%s)", b.source[i][k])
+	}
+	return said
 }
 
 // told passes on what a committed round has changed.
@@ -353,14 +372,6 @@ func (s *Service) told(ctx context.Context, area geo.AreaID, b *board) {
 	} else if b.again {
 		s.queue.put(area)
 	}
-}
-
-// travel is the travel-time model for a road at a moment.
-func (s *Service) travel(road geo.RoadClass, at time.Time) geo.TravelTimes {
-	if s.cfg.Travel != nil {
-		return s.cfg.Travel
-	}
-	return geo.DefaultStraightLine().At(road, at.In(s.cfg.Zone).Hour())
 }
 
 // maxMetres is further than any crew drives within MaxTravel: 120 km/h.

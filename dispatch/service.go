@@ -37,7 +37,7 @@ type Config struct {
 
 	Areas  *geo.Areas                // cover used while none is imported; nil is China's cities
 	Index  *geo.Index[events.CrewID] // nil is a new one
-	Travel geo.TravelTimes           // a routing engine; nil is the straight-line model
+	Travel *geo.Routed               // travel times, with or without a routing engine; nil is the straight-line model
 	Zone   *time.Location            // whose rush hours the straight-line model knows; nil is UTC+8
 	Wake   func()                    // called after a commit that left something to publish; may be nil
 	Log    *slog.Logger              // nil is slog.Default
@@ -92,6 +92,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Index == nil {
 		c.Index = geo.NewIndex[events.CrewID]()
+	}
+	if c.Travel == nil {
+		c.Travel = straightLine()
 	}
 	if c.Zone == nil {
 		c.Zone = time.FixedZone("UTC+8", 8*60*60)

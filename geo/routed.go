@@ -87,6 +87,15 @@ func NewRouted(cfg RoutedConfig) (*Routed, error) {
 	return r, nil
 }
 
+// Engine is the name of the routing engine that is asked; empty when the model
+// answers alone.
+func (r *Routed) Engine() string {
+	if r.cfg.Engine == nil {
+		return ""
+	}
+	return r.cfg.Engine.Name()
+}
+
 // At fixes the road class and the local hour, which makes it a TravelTimes.
 func (r *Routed) At(class RoadClass, hour int) TravelTimes {
 	return routedMatrix{routed: r, class: class, hour: hour}

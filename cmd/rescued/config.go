@@ -15,6 +15,7 @@ import (
 	"github.com/caarlos0/env/v11"
 
 	"rescued/events"
+	"rescued/geo"
 )
 
 // Config is everything `serve` and the administrative commands read from the
@@ -38,14 +39,20 @@ type Config struct {
 	// go to others.
 	KafkaSession time.Duration `env:"KAFKA_SESSION" envDefault:"10s"`
 
-	Listen      string        `env:"LISTEN" envDefault:"127.0.0.1:8080"`  // address of the API
-	PublicURL   string        `env:"PUBLIC_URL"`                          // where owners reach it; used in links
-	OfferTTL    time.Duration `env:"OFFER_TTL" envDefault:"45s"`          // how long a crew may think
-	FreshFor    time.Duration `env:"POSITION_FRESH_FOR" envDefault:"10m"` // older positions do not get offers
-	DrainFor    time.Duration `env:"DRAIN_FOR" envDefault:"20s"`          // time to finish what is in hand on SIGTERM
-	LogLevel    string        `env:"LOG_LEVEL" envDefault:"info"`         // debug, info, warn or error
-	LogFormat   string        `env:"LOG_FORMAT" envDefault:"json"`        // json or text
-	RequestRate int           `env:"REQUEST_RATE" envDefault:"600"`       // calls a minute for one token or address
+	Listen     string        `env:"LISTEN" envDefault:"127.0.0.1:8080"`  // address of the API
+	PublicURL  string        `env:"PUBLIC_URL"`                          // where owners reach it; used in links
+	OfferTTL   time.Duration `env:"OFFER_TTL" envDefault:"45s"`          // how long a crew may think
+	FreshFor   time.Duration `env:"POSITION_FRESH_FOR" envDefault:"10m"` // older positions do not get offers
+	DrainFor   time.Duration `env:"DRAIN_FOR" envDefault:"20s"`          // time to finish what is in hand on SIGTERM
+	Router     string        `env:"ROUTER"`                              // routing engine: valhalla, osrm or amap; empty: the straight-line model alone
+	RouterURL  string        `env:"ROUTER_URL"`                          // its address
+	RouterKey  string        `env:"ROUTER_KEY_FILE,file"`                // amap's key, read from a file
+	RouterRate int           `env:"ROUTER_PER_SECOND" envDefault:"20"`   // amap: calls a second of this replica
+	RouterDay  int           `env:"ROUTER_PER_DAY"`                      // amap: calls a day of this replica; 0: no limit
+
+	LogLevel    string `env:"LOG_LEVEL" envDefault:"info"`   // debug, info, warn or error
+	LogFormat   string `env:"LOG_FORMAT" envDefault:"json"`  // json or text
+	RequestRate int    `env:"REQUEST_RATE" envDefault:"600"` // calls a minute for one token or address
 }
 
 // readConfig reads the environment (NAME=value lines) and names everything
@@ -146,6 +153,9 @@ func (c Config) problems() (out []error) {
 	if c.FreshFor < 10*time.Second {
 		wrong("RESCUED_POSITION_FRESH_FOR is %s; at least 10s", c.FreshFor)
 	}
+	if _, err := c.travel(); err != nil {
+		wrong("RESCUED_ROUTER: %v", err)
+	}
 	if c.RequestRate < 1 {
 		wrong("RESCUED_REQUEST_RATE is %d; at least 1 call a minute", c.RequestRate)
 	}
@@ -197,8 +207,40 @@ func (c Config) redacted() string {
 	if u, err := url.Parse(c.DatabaseURL); err == nil && c.DatabaseURL != "" {
 		database = u.Redacted()
 	}
-	return fmt.Sprintf("database %s; kafka %s sasl %s user %q password file %q tls %t; listen %s; public url %s; offer ttl %s; positions fresh for %s",
-		database, strings.Join(c.Kafka, ","), c.KafkaSASL, c.KafkaUser, c.KafkaPassword, c.KafkaTLS, c.Listen, c.PublicURL, c.OfferTTL, c.FreshFor)
+	return fmt.Sprintf("database %s; kafka %s sasl %s user %q password file %q tls %t; listen %s; public url %s; router %s %s; offer ttl %s; positions fresh for %s",
+		database, strings.Join(c.Kafka, ","), c.KafkaSASL, c.KafkaUser, c.KafkaPassword, c.KafkaTLS, c.Listen, c.PublicURL, c.Router, c.RouterURL, c.OfferTTL, c.FreshFor)
+}
+
+// travel is the travel times: by the named routing engine, with the
+// straight-line model behind it, or by the model alone.
+func (c Config) travel() (*geo.Routed, error) {
+	engine, err := c.engine()
+	if err != nil {
+		return nil, err
+	}
+	routed := geo.RoutedConfig{Engine: engine}
+	if c.Router != "amap" { // which knows the traffic itself
+		routed.Slowdown = geo.DefaultStraightLine().Slowdown
+	}
+	return geo.NewRouted(routed)
+}
+
+func (c Config) engine() (geo.RoutingEngine, error) {
+	switch c.Router {
+	case "":
+		return nil, nil
+	case "valhalla":
+		return geo.NewValhalla(c.RouterURL, nil)
+	case "osrm":
+		return geo.NewOSRM(c.RouterURL, nil)
+	case "amap":
+		governor, err := geo.NewGovernor(float64(c.RouterRate), c.RouterRate, c.RouterDay, nil)
+		if err != nil {
+			return nil, err
+		}
+		return geo.NewAMap(c.RouterURL, strings.TrimSpace(c.RouterKey), governor, nil)
+	}
+	return nil, fmt.Errorf("%q is unknown; use valhalla, osrm or amap, or leave it empty", c.Router)
 }
 
 // kafka is the client configuration of the brokers.

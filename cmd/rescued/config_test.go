@@ -50,6 +50,19 @@ func TestConfigSaysWhatACommandLacks(t *testing.T) {
 	require.ErrorContains(t, c.needKafka(), "RESCUED_KAFKA is not set")
 }
 
+func TestConfigOfARoutingEngine(t *testing.T) {
+	t.Parallel()
+	c, err := readConfig([]string{"RESCUED_ROUTER=osrm", "RESCUED_ROUTER_URL=http://127.0.0.1:5000"})
+	require.NoError(t, err)
+	routed, err := c.travel()
+	require.NoError(t, err)
+	require.Equal(t, "osrm", routed.Engine())
+	for _, bad := range [][]string{{"RESCUED_ROUTER=horse"}, {"RESCUED_ROUTER=valhalla"}, {"RESCUED_ROUTER=amap", "RESCUED_ROUTER_URL=http://127.0.0.1:1"}} {
+		_, err := readConfig(bad)
+		require.ErrorContains(t, err, "RESCUED_ROUTER", "%v", bad)
+	}
+}
+
 func TestRoles(t *testing.T) {
 	t.Parallel()
 	roles, err := parseRoles([]string{"api", " sla", "api"})

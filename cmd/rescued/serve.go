@@ -49,9 +49,13 @@ func (c serveCmd) Run(a *app) error {
 	if err := c.ready(a.ctx, cfg, pool); err != nil {
 		return err
 	}
+	travel, err := cfg.travel()
+	if err != nil {
+		return err
+	}
 	sys, err := newSystem(a.ctx, systemConfig{
 		Pool: pool, Kafka: cfg.kafka(), Clock: wallClock(), Log: log, Roles: roles, PublicURL: cfg.PublicURL,
-		OfferTTL: cfg.OfferTTL, FreshFor: cfg.FreshFor, DrainFor: cfg.DrainFor, RequestRate: cfg.RequestRate,
+		OfferTTL: cfg.OfferTTL, FreshFor: cfg.FreshFor, Travel: travel, DrainFor: cfg.DrainFor, RequestRate: cfg.RequestRate,
 	})
 	if err != nil {
 		return err

@@ -20,6 +20,7 @@ import (
 	"rescued/cmd/rescued/pages"
 	"rescued/dispatch"
 	"rescued/events"
+	"rescued/geo"
 	"rescued/internal/pg"
 	"rescued/internal/web"
 	"rescued/sla"
@@ -69,6 +70,7 @@ type systemConfig struct {
 	PublicURL   string
 	OfferTTL    time.Duration
 	FreshFor    time.Duration
+	Travel      *geo.Routed // nil is the straight-line model
 	DrainFor    time.Duration // wall time
 	RequestRate int           // calls a minute of one actor
 }
@@ -116,7 +118,7 @@ func newSystem(ctx context.Context, cfg systemConfig) (_ *system, err error) {
 	})
 	s.dispatch = dispatch.New(cfg.Pool, dispatch.Config{
 		Now: now, Promiser: s.sla, Wake: s.relay.Wake, Log: cfg.Log, Meters: s.registry,
-		LinkKey: linkKey[:], OfferTTL: cfg.OfferTTL, FreshFor: cfg.FreshFor,
+		LinkKey: linkKey[:], OfferTTL: cfg.OfferTTL, FreshFor: cfg.FreshFor, Travel: cfg.Travel,
 	})
 	s.api = dispatch.NewAPI(s.dispatch, dispatch.APIConfig{
 		Feed: s.feed, Publish: s.publisher.Publish, Verdicts: s.sla, Standings: s.sla.Standings, PublicURL: cfg.PublicURL, Speed: cfg.Clock.Speed(),

@@ -1,0 +1,93 @@
+package dispatch
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"rescued/events"
+	"rescued/geo"
+	"rescued/internal/pg"
+)
+
+const (
+	// aheadAsking is the wall time a routing engine has to time a round's crews
+	// before the round begins.
+	aheadAsking = 600 * time.Millisecond
+	// lockedAsking is what is left for the engine once the round holds its
+	// area's lock: enough for figures kept from askAhead, not for a slow answer.
+	lockedAsking = 60 * time.Millisecond
+)
+
+// straightLine is travel times without a routing engine.
+func straightLine() *geo.Routed {
+	r, err := geo.NewRouted(geo.RoutedConfig{})
+	if err != nil {
+		panic(err) // an empty configuration has nothing wrong
+	}
+	return r
+}
+
+// askAhead lets the routing engine time the crews of an area's next round
+// before the round takes its lock: its figures are kept, and the round finds
+// them there. What comes of it is a hint; a failure costs only that.
+func (s *Service) askAhead(ctx context.Context, area geo.AreaID) {
+	if s.cfg.Travel.Engine() == "" {
+		return
+	}
+	var b *board
+	err := pg.InTx(ctx, s.pool, func(tx pgx.Tx) error {
+		waiting, err := listWaiting(ctx, tx, area, roundLimit)
+		if err != nil {
+			return err
+		}
+		b, err = s.seat(ctx, tx, waiting)
+		return err
+	})
+	if err != nil {
+		s.log.Debug("the routing engine was not asked ahead", "area", area, "err", err)
+		return
+	}
+	asking, cancel := context.WithTimeout(ctx, aheadAsking)
+	defer cancel()
+	for i := range b.waiting {
+		if asking.Err() != nil {
+			return
+		}
+		if err := s.timeNearest(ctx, asking, b, i); err != nil {
+			return
+		}
+	}
+}
+
+// legs are the drives from some places to a request, soonest first. When the
+// time to ask a routing engine is up, the straight-line model answers.
+func (s *Service) legs(ctx, asking context.Context, from []geo.Point, r *Request, at time.Time) ([]geo.Leg, error) {
+	hour := at.In(s.cfg.Zone).Hour()
+	legs, err := s.cfg.Travel.Refine(asking, from, r.Place.Point, r.Road, hour)
+	if err == nil || ctx.Err() != nil || asking.Err() == nil {
+		return legs, err
+	}
+	legs, err = straightLine().Refine(ctx, from, r.Place.Point, r.Road, hour)
+	for i := range legs {
+		legs[i].Source.Why = string(geo.FailTimeout)
+	}
+	return legs, err
+}
+
+// travel is the travel times on a road at a moment.
+func (s *Service) travel(road geo.RoadClass, at time.Time) geo.TravelTimes {
+	return s.cfg.Travel.At(road, at.In(s.cfg.Zone).Hour())
+}
+
+// sourceOf is where a considered crew's time comes from; empty when it was not
+// timed.
+func (b *board) sourceOf(i int, crew events.CrewID) string {
+	for k, to := range b.reach[i] {
+		if b.crews[to.Crew].Key == crew {
+			return b.source[i][k].String()
+		}
+	}
+	return ""
+}
