@@ -20,8 +20,6 @@ var registered = []Event{
 	RequestReleased{},
 	RequestCancelled{},
 	RequestFinished{},
-	RequestWarned{},
-	ArrivalForecast{},
 	CrewPositioned{},
 	CrewChanged{},
 	GuaranteeArmed{},

@@ -193,39 +193,6 @@ type RequestFinished struct {
 	Outcome    string    `json:"outcome"` // fixed, towed, gone_on_arrival or unsuccessful
 }
 
-// Remedy is the crew that could take a request over, and what that would gain.
-type Remedy struct {
-	CrewID     CrewID    `json:"crew_id"`
-	ExpectedAt time.Time `json:"expected_at"` // its arrival, were it sent at once
-	Saves      bool      `json:"saves"`       // whether that keeps the promise
-	Metres     int       `json:"metres"`      // straight line to the car
-}
-
-// RequestWarned: a promise is in danger while it can still be kept. Each
-// reason is told once for a request and the crew that has it.
-type RequestWarned struct {
-	RequestID  RequestID  `json:"request_id"`
-	Area       string     `json:"area"`
-	CrewID     *CrewID    `json:"crew_id,omitempty"`     // the crew that has it; absent when none has
-	Reason     string     `json:"reason"`                // no_acceptance, no_movement, silent or expected_late
-	ExpectedAt *time.Time `json:"expected_at,omitempty"` // arrival as it looks now
-	DueAt      time.Time  `json:"due_at"`
-	WarnedAt   time.Time  `json:"warned_at"`
-	Remedy     *Remedy    `json:"remedy,omitempty"` // the soonest crew that could be sent instead
-}
-
-// ArrivalForecast: a crew is expected at another time than was last told, or
-// a warning has begun to hold again or has ceased to.
-type ArrivalForecast struct {
-	RequestID  RequestID  `json:"request_id"`
-	Area       string     `json:"area"`
-	CrewID     *CrewID    `json:"crew_id,omitempty"`
-	ExpectedAt *time.Time `json:"expected_at,omitempty"`
-	DueAt      time.Time  `json:"due_at"`
-	ForecastAt time.Time  `json:"forecast_at"`
-	Warnings   []string   `json:"warnings"` // reasons that hold now
-}
-
 // CrewPositioned: where a crew was, by its device's clock. These go straight
 // to the topic, without the journal.
 type CrewPositioned struct {
@@ -262,9 +229,7 @@ type GuaranteeAtRisk struct {
 	Area        string      `json:"area"`
 	DueAt       time.Time   `json:"due_at"`
 	NoticedAt   time.Time   `json:"noticed_at"`
-	Reason      string      `json:"reason"`              // due_soon, or a reason of RequestWarned
-	RemedyZH    string      `json:"remedy_zh,omitempty"` // what could be done, in words
-	RemedyEN    string      `json:"remedy_en,omitempty"`
+	Reason      string      `json:"reason"`
 }
 
 // GuaranteeBreached: the deadline passed and nobody is known to have arrived.
@@ -337,8 +302,6 @@ func (CrewArrived) EventType() string         { return "cn.rescue.crew.arrived.v
 func (RequestReleased) EventType() string     { return "cn.rescue.request.released.v1" }
 func (RequestCancelled) EventType() string    { return "cn.rescue.request.cancelled.v1" }
 func (RequestFinished) EventType() string     { return "cn.rescue.request.finished.v1" }
-func (RequestWarned) EventType() string       { return "cn.rescue.request.warned.v1" }
-func (ArrivalForecast) EventType() string     { return "cn.rescue.arrival.forecast.v1" }
 func (CrewPositioned) EventType() string      { return "cn.rescue.crew.positioned.v1" }
 func (CrewChanged) EventType() string         { return "cn.rescue.crew.changed.v1" }
 func (GuaranteeArmed) EventType() string      { return "cn.rescue.guarantee.armed.v1" }
@@ -361,8 +324,6 @@ func (e CrewArrived) Stream() (Topic, string)       { return TopicRequests, e.Ar
 func (e RequestReleased) Stream() (Topic, string)   { return TopicRequests, e.Area }
 func (e RequestCancelled) Stream() (Topic, string)  { return TopicRequests, e.Area }
 func (e RequestFinished) Stream() (Topic, string)   { return TopicRequests, e.Area }
-func (e RequestWarned) Stream() (Topic, string)     { return TopicRequests, e.Area }
-func (e ArrivalForecast) Stream() (Topic, string)   { return TopicRequests, e.Area }
 func (e CrewPositioned) Stream() (Topic, string)    { return TopicCrews, e.CrewID.String() }
 func (e CrewChanged) Stream() (Topic, string)       { return TopicCrews, e.CrewID.String() }
 func (e GuaranteeArmed) Stream() (Topic, string)    { return TopicPromises, e.RequestID.String() }
@@ -388,8 +349,6 @@ func (e CrewArrived) Subject() string         { return e.RequestID.String() }
 func (e RequestReleased) Subject() string     { return e.RequestID.String() }
 func (e RequestCancelled) Subject() string    { return e.RequestID.String() }
 func (e RequestFinished) Subject() string     { return e.RequestID.String() }
-func (e RequestWarned) Subject() string       { return e.RequestID.String() }
-func (e ArrivalForecast) Subject() string     { return e.RequestID.String() }
 func (e CrewPositioned) Subject() string      { return e.CrewID.String() }
 func (e CrewChanged) Subject() string         { return e.CrewID.String() }
 func (e GuaranteeArmed) Subject() string      { return e.RequestID.String() }
