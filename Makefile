@@ -38,6 +38,12 @@ kafka: ## start a real Apache Kafka broker on loopback, without Docker
 kafka-down: ## stop it
 	@deploy/kafka/kafka down
 
+.PHONY: test-kafka
+test-kafka: toolchain ## run the event and end-to-end tests against a real Apache Kafka
+	@broker=$$(deploy/kafka/kafka up) || exit 1; \
+	trap 'deploy/kafka/kafka down' EXIT; \
+	RESCUED_TEST_KAFKA=$$broker $(GO) test -race -p 1 -count=1 -timeout 20m ./events/... ./cmd/rescued/
+
 .PHONY: check
 check: toolchain ## format, vet, lint and test
 	@out=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$out" ] || { echo "gofmt would change: $$out" >&2; exit 1; }

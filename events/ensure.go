@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"time"
 
@@ -45,7 +46,7 @@ func EnsureTopics(ctx context.Context, cfg ClientConfig, limits TopicLimits) ([]
 	if replicas == 0 {
 		replicas = -1
 	}
-	return topicStates(ctx, cfg, func(ctx context.Context, admin *kadm.Client, spec TopicSpec, name string) error {
+	states, err := topicStates(ctx, cfg, func(ctx context.Context, admin *kadm.Client, spec TopicSpec, name string) error {
 		ctx, cancel := context.WithTimeout(ctx, adminLimit)
 		defer cancel()
 		_, err := admin.CreateTopic(ctx, spec.Partitions, replicas, spec.config(limits), name)
@@ -54,6 +55,27 @@ func EnsureTopics(ctx context.Context, cfg ClientConfig, limits TopicLimits) ([]
 		}
 		return err
 	})
+	if err != nil || !slices.ContainsFunc(states, func(s TopicState) bool { return s.Created }) {
+		return states, err
+	}
+	return states, awaitTopics(ctx, cfg)
+}
+
+// awaitTopics waits until the broker shows every topic: it answers that one is
+// created before all its own nodes know of it.
+func awaitTopics(ctx context.Context, cfg ClientConfig) error {
+	ctx, cancel := context.WithTimeout(ctx, adminLimit)
+	defer cancel()
+	for {
+		states, err := CheckTopics(ctx, cfg)
+		if err == nil && !slices.ContainsFunc(states, func(s TopicState) bool { return s.Partitions == 0 }) {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return errors.Join(fmt.Errorf("the broker does not show the topics it created within %s", adminLimit), err)
+		}
+		pause(ctx, 100*time.Millisecond)
+	}
 }
 
 // CheckTopics is EnsureTopics without creating anything: a missing topic has

@@ -18,23 +18,24 @@ import (
 
 // noneForgotten: what was acknowledged is there, came to an end, and the API
 // says the same as the tables. The one request that no crew can do is stranded.
-func noneForgotten(t *testing.T, s *site, staff client, acknowledged []string) {
+func noneForgotten(t *testing.T, s *site, staff client, storm *storm) {
 	t.Helper()
-	require.Len(t, acknowledged, stormRequests+1)
+	acknowledged := storm.acknowledged()
+	require.Len(t, acknowledged, storm.requests)
 	states := map[string]string{}
 	for _, r := range all[requestView](t, staff, "/v1/requests") {
 		states[r.ID] = r.State
 	}
-	require.Len(t, states, stormRequests+1, "the API lists every request")
-	require.Equal(t, stormRequests+1, s.count(`SELECT count(*) FROM dispatch.requests`))
+	require.Len(t, states, storm.requests, "the API lists every request")
+	require.Equal(t, storm.requests, s.count(`SELECT count(*) FROM dispatch.requests`))
 	ended := map[string]int{}
 	for _, id := range acknowledged {
 		require.Contains(t, states, id, "acknowledged and gone")
 		ended[states[id]]++
 	}
 	require.Equal(t, 1, ended["stranded"], "%v", ended)
-	require.Equal(t, stormRequests, ended["done"]+ended["cancelled"], "%v", ended)
-	require.LessOrEqual(t, ended["cancelled"], stormCancel, "%v", ended)
+	require.Equal(t, storm.requests-1, ended["done"]+ended["cancelled"], "%v", ended)
+	require.LessOrEqual(t, ended["cancelled"], storm.cancelled, "%v", ended)
 	queue := all[requestView](t, staff, "/v1/queue")
 	require.Len(t, queue, 1)
 	require.Equal(t, "stranded", states[queue[0].ID])
@@ -56,7 +57,8 @@ func nobodyTwice(t *testing.T, s *site) {
 	})
 	require.NoError(t, err)
 	defer rows.Close()
-	jobOf, crewOf, asked := map[string]string{}, map[string]string{}, map[[2]string]bool{}
+	jobOf, crewOf := map[string]string{}, map[string]string{}
+	asked, finished := map[[2]string]bool{}, map[[2]string]bool{}
 	bound := 0
 	for rows.Next() {
 		var no int64
@@ -79,19 +81,25 @@ func nobodyTwice(t *testing.T, s *site) {
 			require.Equal(t, crewOf[request], crew, "feed %d: %s ends for another crew than had it", no, request)
 			delete(jobOf, crew)
 			delete(crewOf, request)
-		default: // only the crew that has it departs and arrives
+			finished[[2]string{request, crew}] = kind == events.RequestFinished{}.EventType()
+		case events.CrewArrived{}.EventType():
+			// After the job is done, earlier proof of the same arrival may come to light.
+			if !finished[[2]string{request, crew}] {
+				require.Equal(t, request, jobOf[crew], "feed %d: %s by a crew that does not have it", no, kind)
+			}
+		default: // only the crew that has it departs
 			require.Equal(t, request, jobOf[crew], "feed %d: %s by a crew that does not have it", no, kind)
 		}
 	}
 	require.NoError(t, rows.Err())
 	require.Empty(t, jobOf, "every job has ended")
-	require.GreaterOrEqual(t, bound, stormRequests-stormCancel)
+	require.Positive(t, bound)
 	require.Equal(t, s.count(`SELECT count(*) FROM events.journal`), s.count(`SELECT max(feed_no)::int FROM events.journal`), "the feed has no gap")
 }
 
 // promisesOnce: one guarantee per request, armed once, as it was shown; each
 // late one compensated once, no other; the books balance.
-func promisesOnce(t *testing.T, s *site) {
+func promisesOnce(t *testing.T, s *site, leastLate int) {
 	t.Helper()
 	none := func(what, sql string, args ...any) {
 		t.Helper()
@@ -119,7 +127,7 @@ func promisesOnce(t *testing.T, s *site) {
 		s.count(`SELECT coalesce(sum(fen), 0)::int FROM sla.compensations WHERE state <> 'void'`),
 		s.count(`SELECT coalesce(-sum(fen), 0)::int FROM sla.ledger_entries WHERE account = 'owner_payable'`), "what is owed is in the books")
 	late := s.count(`SELECT count(*) FROM sla.guarantees WHERE outcome = 'late'`)
-	require.GreaterOrEqual(t, late, stormLate, "the test itself: some arrivals were to be late")
+	require.GreaterOrEqual(t, late, leastLate, "the test itself: some arrivals were to be late")
 }
 
 // requirePublished: the broker has every event of the journal.

@@ -21,6 +21,7 @@ import (
 
 	"rescued/events"
 	"rescued/events/eventstest"
+	"rescued/geo"
 	"rescued/sla"
 )
 
@@ -58,10 +59,10 @@ func TestReplicasKilledInAStorm(t *testing.T) {
 
 	ctx, stopCrews := context.WithCancel(t.Context())
 	defer stopCrews()
-	fleet := &fastFleet{api: provider, busy: map[string]bool{}}
+	fleet := &fastFleet{api: provider, now: time.Now, busy: map[string]bool{}}
 	var crews, owners errgroup.Group
 	crews.Go(func() error { return fleet.run(ctx) })
-	storm := &storm{api: partner}
+	storm := &storm{api: partner, requests: stormRequests + 1, late: stormLate, cancelled: stormCancel, pace: 100 * time.Millisecond}
 	owners.Go(func() error { return storm.run(ctx) })
 
 	crowd.harass(&storm.opened)
@@ -82,9 +83,9 @@ func TestReplicasKilledInAStorm(t *testing.T) {
 	t.Logf("%d kills, %d offers, %d releases", crowd.kills, s.count(`SELECT count(*) FROM dispatch.offers`),
 		s.count(`SELECT count(*) FROM events.journal WHERE type = $1`, events.RequestReleased{}.EventType()))
 	require.Empty(t, fleet.surprises(), "answers no crew should get")
-	noneForgotten(t, s, admin, storm.acknowledged())
+	noneForgotten(t, s, admin, storm)
 	nobodyTwice(t, s)
-	promisesOnce(t, s)
+	promisesOnce(t, s, stormLate)
 	requirePublished(t, s)
 	require.Zero(t, s.count(`SELECT count(*) FROM events.dead_letters`))
 	crowd.noErrors()
@@ -201,10 +202,13 @@ func (c *crowd) noErrors() {
 	}
 }
 
-// storm is the owners: they ask for help, some call it off again.
+// storm is the owners: they ask for help, some call it off again. The last
+// asks for what no crew can do.
 type storm struct {
-	api    client
-	opened atomic.Int64
+	api                       client
+	requests, late, cancelled int
+	pace                      time.Duration // between two requests
+	opened                    atomic.Int64
 
 	mu  sync.Mutex
 	ids []string // acknowledged with 201
@@ -216,13 +220,13 @@ func (s *storm) acknowledged() []string {
 	return append([]string(nil), s.ids...)
 }
 
-// run opens the requests over about 20 seconds, those that will be late first.
+// run opens the requests, those that will be late first and at once.
 func (s *storm) run(ctx context.Context) error {
 	var g errgroup.Group
 	g.SetLimit(8)
-	for n := range stormRequests + 1 {
-		if n > stormLate {
-			time.Sleep(100 * time.Millisecond)
+	for n := range s.requests {
+		if n > s.late {
+			time.Sleep(s.pace)
 		}
 		g.Go(func() error { return s.open(ctx, n) })
 	}
@@ -233,10 +237,10 @@ func (s *storm) open(ctx context.Context, n int) error {
 	defer s.opened.Add(1)
 	in := aRequest(n, []string{"battery_jump", "tyre", "fuel"}[n%3])
 	switch {
-	case n < stormLate:
+	case n < s.late:
 		in["partner_ref"] = "late"
-	case n == stormRequests:
-		in["problem"] = "heavy" // no crew can
+	case n == s.requests-1:
+		in["problem"] = "heavy"
 	}
 	got, err := s.api.try(ctx, http.MethodPost, "/v1/requests", in, "Idempotency-Key", fmt.Sprintf("storm-%d", n))
 	if err != nil {
@@ -249,7 +253,7 @@ func (s *storm) open(ctx context.Context, n int) error {
 	s.mu.Lock()
 	s.ids = append(s.ids, r.ID)
 	s.mu.Unlock()
-	if n < stormLate || n >= stormLate+stormCancel {
+	if n < s.late || n >= s.late+s.cancelled {
 		return nil
 	}
 	time.Sleep(time.Duration(n%5) * 300 * time.Millisecond)
@@ -264,7 +268,9 @@ func (s *storm) open(ctx context.Context, n int) error {
 // state but looks at what the service says and takes the next step: so it can
 // be interrupted anywhere, as the service is.
 type fastFleet struct {
-	api client
+	api   client
+	now   func() time.Time     // business time
+	stand map[string]geo.Point // crews that say again and again where they wait
 
 	mu   sync.Mutex
 	busy map[string]bool // requests and offers with a call under way
@@ -281,6 +287,7 @@ func (f *fastFleet) run(ctx context.Context) error {
 	var calls errgroup.Group
 	calls.SetLimit(16)
 	for ctx.Err() == nil {
+		f.once(&calls, "positions", func() { f.report(ctx) })
 		var offers page[struct {
 			ID string `json:"id"`
 		}]
@@ -342,8 +349,12 @@ func (f *fastFleet) expected(path string, got answer, statuses ...int) bool {
 // post sends a crew's word. 409 is a fair answer: the replica that died had
 // already heard it, or the owner has called it off.
 func (f *fastFleet) post(ctx context.Context, path string, in any) {
+	right := []int{http.StatusOK, http.StatusConflict}
+	if strings.HasSuffix(path, "/release") { // asked again after a kill, it is no longer the crew's
+		right = append(right, http.StatusNotFound)
+	}
 	if got, err := f.api.try(ctx, http.MethodPost, path, in); err == nil {
-		f.expected(path, got, http.StatusOK, http.StatusConflict)
+		f.expected(path, got, right...)
 	}
 }
 
@@ -366,14 +377,25 @@ func (f *fastFleet) work(ctx context.Context, r requestView) {
 	case r.State == "assigned":
 		f.post(ctx, path+"/depart", nil)
 	case r.State == "en_route":
-		if r.PartnerRef == "late" && time.Now().Before(r.DueAt.Add(time.Second)) {
+		now := f.now().UTC()
+		if r.PartnerRef == "late" && now.Before(r.DueAt.Add(time.Second)) {
 			return
 		}
-		now := time.Now().UTC()
 		f.post(ctx, "/v1/positions", aFix(r.Crew.ID, r.Location.Lat, r.Location.Lng, now))
 		f.post(ctx, path+"/arrive", map[string]any{"arrived_at": now})
 	case r.State == "on_scene":
 		f.post(ctx, path+"/finish", map[string]any{"outcome": "fixed"})
+	}
+}
+
+// report says where the crews wait: a fast clock lets positions grow old fast.
+func (f *fastFleet) report(ctx context.Context) {
+	var fixes []any
+	for crew, at := range f.stand {
+		fixes = append(fixes, aFix(crew, at.Lat, at.Lng, f.now())["positions"].([]map[string]any)[0])
+	}
+	if len(fixes) > 0 {
+		f.post(ctx, "/v1/positions", map[string]any{"positions": fixes})
 	}
 }
 

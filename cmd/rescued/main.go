@@ -22,10 +22,9 @@ var version = "unversioned"
 
 // cli is the command line. Each command's Run gets an app.
 type cli struct {
-	Dev   devCmd   `cmd:"" help:"Start the whole system in this process, with demonstration traffic: what make run does."`
-	Serve serveCmd `cmd:"" help:"Run the service against an outside Postgres and Kafka, in one or more roles."`
-	Feed  feedCmd  `cmd:"" help:"Stream a demand file into a running system, with crews that answer, and account for every row."`
-	//Replay      ReplayCmd      `cmd:"" help:"Simulate a demand file over the live dispatcher's own decisions, without a running system."`
+	Dev         devCmd         `cmd:"" help:"Start the whole system in this process, with demonstration traffic: what make run does."`
+	Serve       serveCmd       `cmd:"" help:"Run the service against an outside Postgres and Kafka, in one or more roles."`
+	Feed        feedCmd        `cmd:"" help:"Stream a demand file into a running system, with crews that answer, and account for every row."`
 	Areas       areasCmd       `cmd:"" help:"Import or list the areas the service covers."`
 	Token       tokenCmd       `cmd:"" help:"Issue, list and revoke access tokens."`
 	Migrate     migrateCmd     `cmd:"" help:"Bring the database to this version's schema."`

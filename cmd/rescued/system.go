@@ -70,7 +70,7 @@ type systemConfig struct {
 	PublicURL   string
 	OfferTTL    time.Duration
 	FreshFor    time.Duration
-	Travel      *geo.Routed // nil is the straight-line model
+	Travel      *geo.Routed   // nil is the straight-line model
 	DrainFor    time.Duration // wall time
 	RequestRate int           // calls a minute of one actor
 }
