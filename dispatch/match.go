@@ -192,58 +192,11 @@ func (b *board) pair(s *Service) {
 	for k, i := range b.planned {
 		r := &b.waiting[i]
 		waiting[k] = Waiting{
-			At: r.Place.Point, Opened: r.OpenedAt, Due: r.Promise.DueAt, Need: r.Need,
-			Priority: int(PriorityNormal - r.Priority), Reach: b.reach[i],
-		}
-		for crew := range b.asked[r.ID] {
-			if at, on := b.place[crew]; on {
-				waiting[k].Refused = append(waiting[k].Refused, at)
-			}
-		}
-		slices.Sort(waiting[k].Refused)
-	}
-	crews := make([]Candidate, len(b.crews))
-	for c, hit := range b.crews {
-		crews[c] = Candidate{At: hit.Point, FreeAt: b.m.at, Doing: -1}
-		if standing, ok := s.cfg.Index.Lookup(hit.Key); ok {
-			crews[c].Can = standing.Can
+			Opened: r.OpenedAt, Due: r.Promise.DueAt, Priority: int(PriorityNormal - r.Priority), Reach: b.reach[i],
 		}
 	}
-	hour := b.m.at.In(s.cfg.Zone).Hour()
-	model := geo.DefaultStraightLine()
-	pairings := Assign(waiting, crews, b.m.at, Terms{
-		Turnout: s.cfg.Turnout, Service: s.cfg.OnSite,
-		Travel: func(from, to geo.Point) time.Duration { return model.Time(from, to, geo.UrbanRoad, hour) },
-	})
-	b.plan(pairings)
-}
-
-// plan keeps the pairings that may be made. A request that Assign neither
-// sends a crew to nor holds back gets the soonest one that is left: a crew
-// never stands idle beside a request that waits for nothing.
-func (b *board) plan(pairings []Pairing) {
-	used, held := map[int]bool{}, map[int]bool{}
-	for _, p := range pairings {
-		i := b.planned[p.Request]
-		if p.Act == Hold {
-			held[i] = true
-			continue
-		}
-		at := slices.IndexFunc(b.reach[i], func(r Reach) bool { return r.Crew == p.Crew })
-		if p.Act == Send && at >= 0 && !used[p.Crew] {
-			used[p.Crew], b.sent[i] = true, b.reach[i][at]
-		}
-	}
-	for _, i := range b.planned {
-		if _, sent := b.sent[i]; sent || held[i] {
-			continue
-		}
-		for _, r := range b.reach[i] {
-			if !used[r.Crew] {
-				used[r.Crew], b.sent[i] = true, r
-				break
-			}
-		}
+	for _, p := range Assign(waiting, len(b.crews), b.m.at, s.cfg.Turnout) {
+		b.sent[b.planned[p.Request]] = p.To
 	}
 }
 

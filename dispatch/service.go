@@ -49,7 +49,6 @@ type Config struct {
 	FreshFor  time.Duration // a crew not heard of for longer is not asked; 10 min
 	MaxTravel time.Duration // a crew further away is not asked; 2 h
 	Turnout   time.Duration // from accepting to driving off; 1 min
-	OnSite    time.Duration // expected work on the spot; 30 min
 
 	SweepEvery   time.Duration // wall time between sweeps; 250 ms
 	RetryEvery   time.Duration // wall time before waiting requests are tried again unasked; 2 s
@@ -110,7 +109,7 @@ func (c Config) withDefaults() Config {
 		value time.Duration
 	}{
 		{&c.OfferTTL, 45 * time.Second}, {&c.FreshFor, 10 * time.Minute}, {&c.MaxTravel, 2 * time.Hour},
-		{&c.Turnout, time.Minute}, {&c.OnSite, 30 * time.Minute},
+		{&c.Turnout, time.Minute},
 		{&c.SweepEvery, 250 * time.Millisecond}, {&c.RetryEvery, 2 * time.Second}, {&c.RefreshEvery, 2 * time.Second},
 	} {
 		if *d.at <= 0 {

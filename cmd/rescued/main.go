@@ -1,8 +1,7 @@
 // Command rescued gets a crew to a stranded car and keeps the promise made to
 // its owner. It is the one binary of the system: the service in its roles
 // (serve), the whole system in one process for a first look (dev), traffic
-// against a running system (feed), the simulator (replay) and what those who
-// run it need.
+// against a running system (feed) and what those who run it need.
 package main
 
 import (
