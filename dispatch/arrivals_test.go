@@ -103,6 +103,38 @@ func TestArrivalTimesThatCannotBe(t *testing.T) {
 	require.ErrorIs(t, err, dispatch.ErrNoRequest)
 }
 
+// TestArrivalOfARequestThatIsOver is the crew that taps while its owner calls
+// off: what it says is true, and the request's state is why it is refused.
+func TestArrivalOfARequestThatIsOver(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c := w.crew(2000)
+	r := w.assigned(c)
+	w.clock.advance(10 * time.Minute)
+	r, err := w.Cancel(w.ctx, ownerOf(r), r.ID, "it starts again", 0)
+	require.NoError(t, err)
+	closed := w.clock.Now()
+	w.clock.advance(time.Second)
+	for name, hear := range map[string]func(at time.Time) (dispatch.Request, error){
+		"tap":   func(at time.Time) (dispatch.Request, error) { return w.ClaimArrival(w.ctx, as(c), r.ID, at) },
+		"owner": func(at time.Time) (dispatch.Request, error) { return w.ConfirmArrival(w.ctx, ownerOf(r), r.ID, at) },
+		"code": func(at time.Time) (dispatch.Request, error) {
+			return w.ConfirmByCode(w.ctx, as(c), r.ID, r.Code, at)
+		},
+	} {
+		for _, at := range []time.Time{{}, w.clock.Now(), w.clock.Now().Add(3 * time.Second), closed.Add(time.Microsecond)} {
+			_, err = hear(at)
+			require.ErrorIs(t, err, dispatch.ErrRequestClosed, name)
+			var f *fault.Error
+			require.ErrorAs(t, err, &f)
+			require.Equal(t, map[string]any{"state": dispatch.RequestCancelled, "closed_at": closed}, f.Facts, name)
+		}
+		_, err = hear(w.clock.Now().Add(time.Minute))
+		require.Equal(t, []string{"arrived_at range"}, wrongFields(t, err), "the future is malformed, whatever the state")
+	}
+	require.Equal(t, r, w.reload(r), "nothing has changed")
+}
+
 func TestTheOwnersCode(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -18,6 +18,10 @@ func TestBadInputIsNamedAndChangesNothing(t *testing.T) {
 	crew := e.crew(provider, 500)
 	taken := e.assign(owner, crew, "粤B11111")
 	other := e.crew(provider, 800)
+	over := e.assign(owner, e.crew(provider, 300), "粤B44444")
+	overCrew := events.Actor{Role: events.RoleCrew, Subject: over.Body["crew"].(map[string]any)["id"].(string)}
+	e.ok(owner, http.MethodPost, "/v1/requests/"+over.id()+"/cancel", map[string]any{"reason": "it starts again"})
+	e.pass(2 * time.Second)
 	usedKey := key()
 	e.ok(owner, http.MethodPost, "/v1/requests", askFor("粤B22222"), "Idempotency-Key", usedKey)
 	before := e.counts()
@@ -76,6 +80,7 @@ func TestBadInputIsNamedAndChangesNothing(t *testing.T) {
 		{name: "arrived in the future", as: crew, path: "/v1/requests/" + taken.id() + "/arrive", body: map[string]any{"arrived_at": e.clock.Now().Add(6 * time.Second)}, status: 400, code: "invalid", fields: map[string]string{"arrived_at": "range"}},
 		{name: "arrived before the assignment", as: crew, path: "/v1/requests/" + taken.id() + "/arrive", body: map[string]any{"arrived_at": e.clock.Now().Add(-time.Hour)}, status: 400, code: "invalid", fields: map[string]string{"arrived_at": "range"}},
 		{name: "arrived at no time", as: crew, path: "/v1/requests/" + taken.id() + "/arrive", body: map[string]any{"arrived_at": "soon"}, status: 400, code: "invalid", fields: map[string]string{"arrived_at": "format"}},
+		{name: "arrived after it was called off", as: overCrew, path: "/v1/requests/" + over.id() + "/arrive", body: map[string]any{"arrived_at": e.clock.Now()}, status: 409, code: "request_closed"},
 		{name: "finished before it arrived", as: crew, path: "/v1/requests/" + taken.id() + "/finish", body: map[string]any{"outcome": "fixed"}, status: 409, code: "state_refused"},
 		{name: "unknown outcome", as: crew, path: "/v1/requests/" + taken.id() + "/finish", body: map[string]any{"outcome": "eaten"}, status: 400, code: "invalid", fields: map[string]string{"outcome": "unknown"}},
 		{name: "cancelled without a reason", path: "/v1/requests/" + taken.id() + "/cancel", body: map[string]any{}, status: 400, code: "invalid", fields: map[string]string{"reason": "required"}},

@@ -74,6 +74,9 @@ var (
 	ErrStale = fault.New(fault.Stale, "version_stale", "It has changed since; read it again and decide anew.")
 	// ErrNoCrewBound: the command needs a crew on the request and there is none.
 	ErrNoCrewBound = fault.New(fault.Conflict, "no_crew_bound", "No crew has this request.")
+	// ErrRequestClosed: the request was over before the moment that is reported
+	// of it; facts state and closed_at.
+	ErrRequestClosed = fault.New(fault.Conflict, "request_closed", "The request was over by then.")
 	// ErrWrongCode: the four-digit code is not the owner's.
 	ErrWrongCode = fault.New(fault.Unprocessable, "code_wrong", "That is not the owner's code.")
 	// ErrCodeSpent: too many wrong codes; the owner or an operator must confirm.

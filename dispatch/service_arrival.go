@@ -29,7 +29,8 @@ const (
 // ClaimArrival is a crew's tap: it says it was there at arrivedAt (zero: now).
 // With a recent fix near the car it proves the arrival; a bare tap is marked
 // unproven, stops no clock and goes to an operator. An arrivedAt in the future
-// or from before the assignment is fault.Invalid.
+// or from before the assignment is fault.Invalid; one from after the end of the
+// request is ErrRequestClosed.
 func (s *Service) ClaimArrival(ctx context.Context, by events.Actor, id events.RequestID, arrivedAt time.Time) (r Request, err error) {
 	defer fault.Wrap(&err, "claim arrival at %s", id)
 	return s.hearArrival(ctx, by, id, Word{Source: ByTap, At: arrivedAt}, events.RoleCrew, events.RoleProvider)
@@ -127,7 +128,10 @@ func (s *Service) weighIn(ctx context.Context, tx pgx.Tx, m moment, j *job, w Wo
 		return badArrival("is before the crew had the request, which was at " + j.AssignedAt.Format(time.RFC3339Nano))
 	}
 	if j.ClosedAt != nil && w.At.After(*j.ClosedAt) {
-		return badArrival("is after the request was closed, which was at " + j.ClosedAt.Format(time.RFC3339Nano))
+		// Nothing is wrong with the time: the owner called it off, or the crew
+		// finished, while this word was on its way.
+		return ErrRequestClosed.Detailf("The request was %s at %s; there is nobody to arrive for any more.",
+			j.State, j.ClosedAt.Format(time.RFC3339Nano)).With("state", j.State).With("closed_at", *j.ClosedAt)
 	}
 	if err := insertWord(ctx, tx, m, &j.Request, w); err != nil {
 		return err
