@@ -1,11 +1,11 @@
 package dispatch
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
+	"sync"
 
 	"github.com/jackc/pgx/v5"
 
@@ -13,10 +13,14 @@ import (
 	"rescued/geo"
 	"rescued/internal/fault"
 	"rescued/internal/pg"
+	"rescued/internal/web"
 )
 
 // IntakeType is the CloudEvents type of a request on the intake topic.
 const IntakeType = "cn.rescue.request.asked.v1"
+
+// ErrIntakeType: an event of another type came over the intake topic.
+var ErrIntakeType = fault.New(fault.Invalid, "event_type_unknown", "The intake does not take events of this type.")
 
 // Handlers takes requests in from other backends.
 func (s *Service) Handlers() []events.Handler {
@@ -82,13 +86,15 @@ func (s *Service) HeardCrew(env events.Envelope) {
 // at all goes to the dead letters.
 func (s *Service) takeIn(ctx context.Context, tx pgx.Tx, env events.Envelope) error {
 	by, key, err := sender(ctx, tx, env)
-	if err != nil {
-		return err
+	if err == nil && env.Type != IntakeType {
+		err = ErrIntakeType.Detailf("ce_type is %.80q; the intake takes %s.", env.Type, IntakeType)
 	}
-	in, err := readRequest(env.Data)
 	if err == nil {
-		in.Key = key
-		_, err = s.openIn(ctx, tx, by, in)
+		var in NewRequest
+		if in, err = readRequest(env.Data); err == nil {
+			in.Key, in.intake = key, &intakeSource{env.SenderID, env.Source}
+			_, err = s.openIn(ctx, tx, by, in)
+		}
 	}
 	var refusal *fault.Error
 	if err == nil || !errors.As(err, &refusal) || errors.Is(err, events.ErrUndecodable) || pg.Transient(err) ||
@@ -108,39 +114,40 @@ func (s *Service) takeIn(ctx context.Context, tx pgx.Tx, env events.Envelope) er
 	return events.Append(ctx, tx, by, now, 0, refused)
 }
 
+// intakeMessage reads requests as POST /v1/requests does.
+var intakeMessage = sync.OnceValue(web.NewMessage[NewRequest])
+
 // readRequest decodes a request as another backend wrote it. A member that is
-// unknown or of the wrong type is a wrong field, not a dead letter.
+// unknown or of the wrong type is a wrong field, named together with all
+// others, and not a dead letter.
 func readRequest(data []byte) (NewRequest, error) {
-	var in NewRequest
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
-	err := dec.Decode(&in)
-	if err == nil {
+	in, wrong, err := intakeMessage().Read(data)
+	if err != nil {
+		return in, events.ErrUndecodable.Detailf("The payload is not a request: %v.", err).Because(err)
+	}
+	if len(wrong) == 0 {
 		return in, nil
 	}
-	var typed *json.UnmarshalTypeError
-	if errors.As(err, &typed) && typed.Field != "" {
-		return in, fault.InvalidFields([]fault.Field{{Field: typed.Field, Code: "type",
-			Detail: "is a " + typed.Value + "; it must be a " + typed.Type.String()}})
-	}
-	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
-		return in, fault.InvalidFields([]fault.Field{{Field: strings.Trim(name, `"`), Code: "unknown",
-			Detail: "is not a field of a request; leave it out"}})
-	}
-	return in, events.ErrUndecodable.Detailf("The payload is not a request: %v.", err).Because(err)
+	wrong = append(wrong, in.wrongBeside(data)...)
+	slices.SortStableFunc(wrong, func(a, b fault.Field) int { return strings.Compare(a.Field, b.Field) })
+	return in, fault.InvalidFields(wrong)
 }
 
 // sender is who acts, and under which idempotency key: the partner an event
-// names as its source, /partners/ptn_…, when he is known; anybody else is the
-// intake itself, for whom source and id together make the key.
+// names as its source, /partners/ptn_…; anybody else is the intake itself, for
+// whom source and id together make the key.
 func sender(ctx context.Context, tx pgx.Tx, env events.Envelope) (events.Actor, string, error) {
-	if id, ok := strings.CutPrefix(env.Source, "/partners/"); ok {
-		if ptn, err := events.ParseID[events.PartnerID](id); err == nil {
-			known, err := partnerExists(ctx, tx, ptn)
-			if err != nil || known {
-				return events.Actor{Role: events.RolePartner, Subject: ptn.String()}, env.SenderID, err
-			}
-		}
+	name, isPartner := strings.CutPrefix(env.Source, "/partners/")
+	if !isPartner {
+		return intake, env.SenderKey(), nil
 	}
-	return intake, env.ID.String(), nil
+	ptn, err := events.ParseID[events.PartnerID](name)
+	if err != nil {
+		return intake, "", ErrNoPartner
+	}
+	known, err := partnerExists(ctx, tx, ptn)
+	if err == nil && !known {
+		return intake, "", ErrNoPartner
+	}
+	return events.Actor{Role: events.RolePartner, Subject: ptn.String()}, env.SenderID, err
 }

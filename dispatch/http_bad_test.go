@@ -1,7 +1,9 @@
 package dispatch_test
 
 import (
+	"encoding/base64"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -60,6 +62,8 @@ func TestBadInputIsNamedAndChangesNothing(t *testing.T) {
 		{name: "broken JSON", body: `{"contact":`, status: 400, code: "broken_json"},
 		{name: "text after the JSON", body: `{} {}`, status: 400, code: "broken_json"},
 		{name: "another media type", body: `<request/>`, head: []string{"Content-Type", "application/xml"}, status: 415, code: "unsupported_media_type"},
+		{name: "bytes", body: `{}`, head: []string{"Content-Type", "application/octet-stream"}, status: 415, code: "unsupported_media_type"},
+		{name: "numbers that no place has", body: strings.NewReplacer(strconv.FormatFloat(futianLat, 'f', -1, 64), "1e999", strconv.FormatFloat(futianLng, 'f', -1, 64), "-1e999").Replace(text(t, askFor("粤B99999"))), status: 400, code: "invalid", fields: map[string]string{"location.lat": "range", "location.lng": "range"}},
 		{name: "a body over the limit", body: `{"contact":{"name":"` + strings.Repeat("x", 1<<20) + `"}}`, status: 413, code: "body_too_large"},
 		{name: "a note that is too long", body: ask(strings.Repeat("x", 1001), "location", "note"), status: 400, code: "invalid", fields: map[string]string{"location.note": "too_long"}},
 		{name: "a bad destination", body: ask(map[string]any{"lat": 100, "lng": 1, "datum": ""}, "destination"), status: 400, code: "invalid", fields: map[string]string{"destination.lat": "range", "destination.datum": "required"}},
@@ -73,12 +77,15 @@ func TestBadInputIsNamedAndChangesNothing(t *testing.T) {
 		{name: "no identifier", method: "GET", path: "/v1/requests/42", status: 400, code: "invalid", fields: map[string]string{"id": "format"}},
 		{name: "an unknown query parameter", as: desk, method: "GET", path: "/v1/requests?colour=red", status: 400, code: "invalid", fields: map[string]string{"colour": "unknown"}},
 		{name: "a forged cursor", as: desk, method: "GET", path: "/v1/requests?cursor=xyz", status: 400, code: "invalid", fields: map[string]string{"cursor": "cursor"}},
+		{name: "a cursor to nowhere", as: desk, method: "GET", path: "/v1/queue?cursor=" + rawCursor(`{"v":1,"k":"queue","p":{}}`), status: 400, code: "invalid", fields: map[string]string{"cursor": "cursor"}},
+		{name: "a cursor to nothing", as: desk, method: "GET", path: "/v1/requests?cursor=" + rawCursor(`{"v":1,"k":"requests","p":null}`), status: 400, code: "invalid", fields: map[string]string{"cursor": "cursor"}},
 		{name: "a foreign cursor", as: desk, method: "GET", path: "/v1/queue?cursor=eyJ2IjoxLCJrIjoiY3Jld3MiLCJwIjoiIn0", status: 400, code: "invalid"},
 		{name: "an unknown state", as: desk, method: "GET", path: "/v1/requests?state=lost", status: 400, code: "invalid"},
 		{name: "a limit beyond the limit", as: desk, method: "GET", path: "/v1/queue?limit=5000", status: 400, code: "invalid", fields: map[string]string{"limit": "range"}},
 
 		{name: "arrived in the future", as: crew, path: "/v1/requests/" + taken.id() + "/arrive", body: map[string]any{"arrived_at": e.clock.Now().Add(6 * time.Second)}, status: 400, code: "invalid", fields: map[string]string{"arrived_at": "range"}},
 		{name: "arrived before the assignment", as: crew, path: "/v1/requests/" + taken.id() + "/arrive", body: map[string]any{"arrived_at": e.clock.Now().Add(-time.Hour)}, status: 400, code: "invalid", fields: map[string]string{"arrived_at": "range"}},
+		{name: "arrived in the year 1", as: crew, path: "/v1/requests/" + taken.id() + "/arrive", body: map[string]any{"arrived_at": "0001-01-01T00:00:00Z"}, status: 400, code: "invalid", fields: map[string]string{"arrived_at": "range"}},
 		{name: "arrived at no time", as: crew, path: "/v1/requests/" + taken.id() + "/arrive", body: map[string]any{"arrived_at": "soon"}, status: 400, code: "invalid", fields: map[string]string{"arrived_at": "format"}},
 		{name: "arrived after it was called off", as: overCrew, path: "/v1/requests/" + over.id() + "/arrive", body: map[string]any{"arrived_at": e.clock.Now()}, status: 409, code: "request_closed"},
 		{name: "finished before it arrived", as: crew, path: "/v1/requests/" + taken.id() + "/finish", body: map[string]any{"outcome": "fixed"}, status: 409, code: "state_refused"},
@@ -123,6 +130,8 @@ func TestBadInputIsNamedAndChangesNothing(t *testing.T) {
 	golden(t, "problem_fields", e.call(owner, http.MethodPost, "/v1/requests", with(askFor("粤B99999"), "mars", "location", "datum"), "Idempotency-Key", key()).Text)
 	golden(t, "problem_conflict", e.call(owner, http.MethodPost, "/v1/requests", askFor("粤B11111"), "Idempotency-Key", key()).Text)
 }
+
+func rawCursor(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
 
 // counts counts what bad input might have left behind.
 func (e *edge) counts() [5]int {

@@ -94,6 +94,9 @@ func (a *API) jobRoutes(api huma.API) {
 		})
 	web.Register(api, command("arrive", "claimArrival", "The crew says it has arrived; evidence decides"),
 		web.Only(events.RoleCrew, events.RoleProvider), func(ctx context.Context, in *arriveInput) (*requestOutput, error) {
+			if in.Body.ArrivedAt.IsZero() { // said, and not left out: that would mean now
+				return nil, badArrival("is the year 1; say when the crew was there")
+			}
 			r, err := a.svc.ClaimArrival(ctx, caller(ctx), in.ID, in.Body.ArrivedAt)
 			return a.answer(ctx, r, err)
 		})

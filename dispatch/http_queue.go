@@ -67,6 +67,9 @@ func (c queueCursor) before(r QueueRow) bool {
 func (a *API) readQueue(ctx context.Context, in *queueInput) (*queueOutput, error) {
 	var from queueCursor
 	resumed, err := web.DecodeCursor("queue", in.Cursor, &from)
+	if err == nil && resumed && (from.At.IsZero() || from.ID.IsZero()) {
+		err = web.ErrCursor
+	}
 	if err != nil {
 		return nil, err
 	}

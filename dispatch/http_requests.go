@@ -19,30 +19,36 @@ import (
 // fields with wrong values are found together.
 type openInput struct {
 	web.Idempotent
-	RawBody []byte
-	Body    NewRequest
+	Body NewRequest
 }
 
 // Resolve implements huma.Resolver: it adds what Check finds to what the
-// decoding found. A value of the wrong type is not called missing as well.
-func (in *openInput) Resolve(huma.Context) []error {
-	_, err := in.Body.Check()
+// decoding found.
+func (in *openInput) Resolve(ctx huma.Context) []error {
+	fields := in.Body.wrongBeside(web.RawBody(ctx.Context()))
+	if len(fields) == 0 {
+		return nil
+	}
+	return []error{fault.InvalidFields(fields)}
+}
+
+// wrongBeside is what Check finds in a request beside what its decoding from
+// raw has complained of: a value of the wrong type is not called missing too.
+func (in NewRequest) wrongBeside(raw []byte) []fault.Field {
+	_, err := in.Check()
 	var f *fault.Error
 	if !errors.As(err, &f) {
 		return nil
 	}
 	var sent any
-	_ = json.Unmarshal(in.RawBody, &sent) // decoding has complained already
+	_ = json.Unmarshal(raw, &sent) // a number out of range leaves the rest
 	var fields []fault.Field
 	for _, field := range f.Fields {
 		if field.Code != "required" || !mistyped(sent, field.Field) {
 			fields = append(fields, field)
 		}
 	}
-	if len(fields) == 0 {
-		return nil
-	}
-	return []error{fault.InvalidFields(fields)}
+	return fields
 }
 
 // mistyped reports whether a field that reads as missing was sent after all,

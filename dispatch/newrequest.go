@@ -30,7 +30,13 @@ type NewRequest struct {
 
 	// Key is the Idempotency-Key, or the CloudEvents id of an intake event.
 	Key string `json:"-"`
+
+	intake *intakeSource // of one that came over the intake topic
 }
+
+// intakeSource is the CloudEvents id and source of an intake event, by which
+// its sender knows the answer.
+type intakeSource struct{ id, source string }
 
 // NewLocation is where the car stands. Datum is required: the same numbers
 // mean places some hundred metres apart in different datums.
@@ -53,8 +59,8 @@ type NewDestination struct {
 	Address string    `json:"address,omitempty"`
 }
 
-// maxKey is the longest idempotency key, in bytes.
-const maxKey = 200
+// maxKey is the longest idempotency key, in bytes: what web.Idempotent lets in.
+const maxKey = 255
 
 var (
 	phoneForm = regexp.MustCompile(`^\+?[0-9][0-9 ()-]{3,22}[0-9]$`)

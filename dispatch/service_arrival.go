@@ -120,7 +120,7 @@ func (s *Service) weighIn(ctx context.Context, tx pgx.Tx, m moment, j *job, w Wo
 	w.At = w.At.UTC().Truncate(time.Microsecond)
 	switch {
 	case w.At.After(m.at.Add(clockSkew)):
-		return badArrival("lies in the future; set the device's clock, or leave it out for now")
+		return badArrival("lies in the future: the business clock says " + m.at.Format(time.RFC3339Nano) + "; set the device's clock")
 	case w.At.After(m.at):
 		w.At = m.at
 	}

@@ -83,7 +83,11 @@ func (s *Service) openIn(ctx context.Context, tx pgx.Tx, by events.Actor, in New
 	if !inserted {
 		return alreadyThere(ctx, tx, by, &r)
 	}
-	return r, events.Append(ctx, tx, by, now, r.Version, r.opened())
+	opened := r.opened()
+	if in.intake != nil {
+		opened.IntakeID, opened.Source = in.intake.id, in.intake.source
+	}
+	return r, events.Append(ctx, tx, by, now, r.Version, opened)
 }
 
 // alreadyThere says why a request could not be inserted: its key has just

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -59,7 +61,7 @@ type Envelope struct {
 
 	// SenderID is the CloudEvents id as the sender wrote it. For our own
 	// events it is ID's written form. A foreign id need not be a UUID; ID is
-	// then derived from source and id, so that a repeat is known as one.
+	// then derived from source, id and payload, so that a repeat is known as one.
 	SenderID string
 	// Headers holds a foreign sender's extension attributes, without "ce_".
 	Headers map[string]string
@@ -183,6 +185,11 @@ func requireHeaders(h map[string]string, foreign bool) error {
 			missing = append(missing, name)
 		}
 	}
+	for _, name := range []string{headerID, headerSource, headerType, headerSubject} {
+		if v := h[name]; !utf8.ValidString(v) || strings.ContainsFunc(v, unicode.IsControl) {
+			return ErrUndecodable.Detailf("%s is %.80q; send plain text without control characters.", name, v)
+		}
+	}
 	if len(missing) > 0 {
 		return ErrUndecodable.Detailf("The record has no header %s; send CloudEvents 1.0 in binary mode.",
 			strings.Join(missing, ", "))
@@ -211,10 +218,10 @@ var foreignSpace = uuid.NewSHA1(uuid.NameSpaceURL, []byte("https://cloudevents.i
 
 func (env *Envelope) openID(foreign bool) error {
 	if foreign {
-		// CloudEvents: source and id together are unique. A NUL parts them,
-		// since neither can hold one.
-		derived := uuid.NewSHA1(foreignSpace, []byte(env.Source+"\x00"+env.SenderID))
-		env.ID = IDFromUUID[EventID](derived)
+		// A repeat has the same source, id and payload. Under CloudEvents source
+		// and id would do; but a sender that gives two events one id must hear
+		// of it, and not have the second dropped as a repeat of the first.
+		env.ID = foreignID(env.Source, env.SenderID, string(env.Data))
 		return nil
 	}
 	id, err := ParseID[EventID](env.SenderID)
@@ -224,6 +231,17 @@ func (env *Envelope) openID(foreign bool) error {
 	env.ID = id
 	return nil
 }
+
+// foreignID derives an identifier from texts. A NUL parts them, since none
+// can hold one.
+func foreignID(parts ...string) EventID {
+	return IDFromUUID[EventID](uuid.NewSHA1(foreignSpace, []byte(strings.Join(parts, "\x00"))))
+}
+
+// SenderKey names a foreign event as CloudEvents does, by source and id
+// together, in 40 characters: it is the same for two events that differ in
+// their payload alone.
+func (env Envelope) SenderKey() string { return foreignID(env.Source, env.SenderID).String() }
 
 // openOptional reads the headers a foreign sender may leave out. Its missing
 // ce_time is the record's own time.

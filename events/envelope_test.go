@@ -221,10 +221,20 @@ func TestForeignSendersNeedThreeHeaders(t *testing.T) {
 	again, err := events.OpenRecord(events.TopicIntake, r)
 	require.NoError(t, err)
 	require.Equal(t, env.ID, again.ID, "a repeat has the same identifier")
+	r.Value = []byte(`{"any": "other thing"}`)
+	changed, err := events.OpenRecord(events.TopicIntake, r)
+	require.NoError(t, err)
+	require.NotEqual(t, env.ID, changed.ID, "another payload under one id is no repeat: its sender must hear of it")
+	require.Equal(t, env.SenderKey(), changed.SenderKey())
 	set("ce_source", "//other.example")(r)
 	other, err := events.OpenRecord(events.TopicIntake, r)
 	require.NoError(t, err)
-	require.NotEqual(t, env.ID, other.ID, "ids of two sources are two ids")
+	require.NotEqual(t, changed.ID, other.ID, "ids of two sources are two ids")
+	require.NotEqual(t, changed.SenderKey(), other.SenderKey())
+	set("ce_id", "order\x0017")(r)
+	_, err = events.OpenRecord(events.TopicIntake, r)
+	require.ErrorIs(t, err, events.ErrUndecodable)
+	require.ErrorContains(t, err, "ce_id")
 }
 
 func TestEveryEventHasAHome(t *testing.T) {

@@ -57,6 +57,8 @@ type RequestOpened struct {
 	Promise      Promise    `json:"promise"`
 	PartnerID    *PartnerID `json:"partner_id,omitempty"`
 	PartnerRef   string     `json:"partner_ref,omitempty"`
+	IntakeID     string     `json:"intake_id,omitempty"` // CloudEvents id and source of the intake event that opened it
+	Source       string     `json:"source,omitempty"`
 }
 
 // RequestRefused: a request that came in over the intake topic could not be

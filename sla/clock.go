@@ -128,11 +128,8 @@ func (t Timeline) Expected() time.Time {
 		if f.Kind != FactOffered && f.Kind != FactAssigned {
 			continue
 		}
-		over := FactLapsed
-		if f.Kind == FactAssigned {
-			over = FactReleased
-		}
-		if endedBy(facts, over, f) != nil {
+		// An offer that was taken ends with the job, as a job does.
+		if endedBy(facts, FactReleased, f) != nil || f.Kind == FactOffered && endedBy(facts, FactLapsed, f) != nil {
 			continue
 		}
 		// A promise to come beats a question, whichever is heard last.

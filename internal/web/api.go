@@ -1,6 +1,7 @@
 package web
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -80,6 +81,9 @@ var jsonFormat = huma.Format{
 // for fieldOf, since huma passes on nothing but the text.
 func decode(body []byte, into any) error {
 	err := json.Unmarshal(body, into)
+	if tree, ok := into.(*any); ok && err != nil {
+		return decodeTree(body, tree)
+	}
 	var wrong *json.UnmarshalTypeError
 	var f *fault.Error
 	switch {
@@ -89,6 +93,42 @@ func decode(body []byte, into any) error {
 		return errors.New(f.Detail)
 	}
 	return err
+}
+
+// outsize is a number that no float64 can hold, as it was written. The check
+// of the fields names its place, as it does for any other wrong value; without
+// it the whole body would be unreadable, and nobody would know why.
+type outsize string
+
+// decodeTree reads what json.Unmarshal could not because of its numbers.
+func decodeTree(body []byte, tree *any) error {
+	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.UseNumber()
+	if err := dec.Decode(tree); err != nil {
+		return err
+	}
+	*tree = withFloats(*tree)
+	return nil
+}
+
+func withFloats(value any) any {
+	switch v := value.(type) {
+	case json.Number:
+		f, err := v.Float64()
+		if err != nil {
+			return outsize(v)
+		}
+		return f
+	case []any:
+		for i, item := range v {
+			v[i] = withFloats(item)
+		}
+	case map[string]any:
+		for name, item := range v {
+			v[name] = withFloats(item)
+		}
+	}
+	return value
 }
 
 // Audience says who may call an operation. The zero value admits nobody and
@@ -201,10 +241,12 @@ func prepare(ctx huma.Context, next func(huma.Context)) {
 		if !ok {
 			limit = DefaultBodyLimit
 		}
-		if err := readBody(w, r, op, limit); err != nil {
+		body, err := readBody(w, r, op, limit)
+		if err != nil {
 			Problem(w, r, err)
 			return
 		}
+		ctx = huma.WithContext(ctx, context.WithValue(ctx.Context(), rawBody{}, body))
 	}
 	if op.Metadata[streamKey] != true {
 		limited, cancel := context.WithTimeout(ctx.Context(), operationTimeout)
@@ -212,6 +254,16 @@ func prepare(ctx huma.Context, next func(huma.Context)) {
 		ctx = huma.WithContext(ctx, limited)
 	}
 	next(ctx)
+}
+
+// rawBody is the key of a body in the context of its operation.
+type rawBody struct{}
+
+// RawBody is the body of the operation under way as it was sent; nil when it
+// takes none.
+func RawBody(ctx context.Context) []byte {
+	body, _ := ctx.Value(rawBody{}).([]byte)
+	return body
 }
 
 const problemSchema = "Problem"

@@ -1,8 +1,12 @@
 package web_test
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -103,12 +107,13 @@ func TestEveryWrongFieldIsNamedAtOnce(t *testing.T) {
 		"types and ranges": {`{"phone":1,"location":{"lat":"x","lng":181,"datum":"mars"},"tags":["a",2],"at":"yesterday","crew":"req_1","seats":1.5,"colour":"red"}`,
 			map[string]string{"phone": "type", "location.lat": "type", "location.lng": "range", "location.datum": "enum", "tags[1]": "type",
 				"at": "format", "crew": "format", "seats": "type", "colour": "unknown"}},
-		"missing":        {`{"location":{}}`, map[string]string{"phone": "required", "location.lat": "required", "location.lng": "required", "location.datum": "required"}},
-		"null":           {`{"phone":null,"location":null}`, map[string]string{"phone": "type", "location": "type"}},
-		"not an object":  {`[1]`, map[string]string{"": "type"}},
-		"letter case":    {`{"Phone":"13800000000","location":{"lat":1,"lng":2,"datum":"wgs84"}}`, map[string]string{"phone": "required", "Phone": "unknown"}},
-		"does not fit":   {`{"phone":"13800000000","location":{"lat":1,"lng":2,"datum":"wgs84"},"seats":300}`, map[string]string{"seats": "range"}},
-		"absurd number":  {`{"phone":"13800000000","location":{"lat":1e999,"lng":2,"datum":"wgs84"}}`, map[string]string{"": "range"}},
+		"missing":       {`{"location":{}}`, map[string]string{"phone": "required", "location.lat": "required", "location.lng": "required", "location.datum": "required"}},
+		"null":          {`{"phone":null,"location":null}`, map[string]string{"phone": "type", "location": "type"}},
+		"not an object": {`[1]`, map[string]string{"": "type"}},
+		"letter case":   {`{"Phone":"13800000000","location":{"lat":1,"lng":2,"datum":"wgs84"}}`, map[string]string{"phone": "required", "Phone": "unknown"}},
+		"does not fit":  {`{"phone":"13800000000","location":{"lat":1,"lng":2,"datum":"wgs84"},"seats":300}`, map[string]string{"seats": "range"}},
+		"absurd numbers": {`{"phone":1e999,"location":{"lat":1e999,"lng":-1e999,"datum":"wgs84"},"seats":1e400,"tags":["a",1e999],"colour":1e999}`,
+			map[string]string{"location.lat": "range", "location.lng": "range", "seats": "range", "phone": "type", "tags[1]": "type", "colour": "unknown"}},
 		"NUL characters": {`{"phone":"1380000\u00000","location":{"lat":1,"lng":2,"datum":"wgs84"},"tags":["\u0000"]}`, map[string]string{"phone": "nul", "tags[0]": "nul"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -143,7 +148,7 @@ func TestUnusableBodies(t *testing.T) {
 		"two values":    {`{} {}`, "", 400, "broken_json", "line 1, column 4"},
 		"wide columns":  {`{"电话":x}`, "", 400, "broken_json", "line 1, column 7"},
 		"not UTF-8":     {"{\"phone\":\"\xff\"}", "", 400, "broken_json", "line 1, column 11"},
-		"empty":         {"", "", 400, "body_required", "JSON"},
+		"empty":         {"", "", 400, "body_required", "application/json"},
 		"form":          {"a=b", "application/x-www-form-urlencoded", 415, "unsupported_media_type", "application/json"},
 		"other charset": {goodCall, "application/json; charset=gbk", 415, "unsupported_media_type", "UTF-8"},
 		"odd type":      {goodCall, ";;", 415, "unsupported_media_type", "application/json"},
@@ -170,6 +175,66 @@ func TestUnusableBodies(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, res.Body.Close())
 	require.Equal(t, 413, res.StatusCode)
+}
+
+// TestWhoSendsTooMuchHearsOfIt is a client that reads nothing before it has
+// sent all: cut off while sending, it would see a broken pipe and no answer.
+func TestWhoSendsTooMuchHearsOfIt(t *testing.T) {
+	t.Parallel()
+	s := calls(t)
+	for name, head := range map[string]string{
+		"length known": fmt.Sprintf("Content-Length: %d\r\n\r\n", 6<<20),
+		"in chunks":    fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x\r\n", 6<<20),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			conn, err := net.Dial("tcp", strings.TrimPrefix(s.server.URL, "http://"))
+			require.NoError(t, err)
+			defer conn.Close()
+			require.NoError(t, conn.SetDeadline(time.Now().Add(20*time.Second)))
+			_, err = fmt.Fprint(conn, "POST /calls HTTP/1.1\r\nHost: test\r\nIdempotency-Key: k\r\nContent-Type: application/json\r\n"+head)
+			require.NoError(t, err)
+			for range 6 {
+				_, err = conn.Write(bytes.Repeat([]byte(" "), 1<<20))
+				require.NoError(t, err)
+			}
+			if name == "in chunks" {
+				_, err = fmt.Fprint(conn, "\r\n0\r\n\r\n")
+				require.NoError(t, err)
+			}
+			res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			require.NoError(t, err)
+			defer res.Body.Close()
+			require.Equal(t, 413, res.StatusCode)
+		})
+	}
+}
+
+func TestMessagesAreReadLikeBodies(t *testing.T) {
+	t.Parallel()
+	m := web.NewMessage[call]()
+	for body, want := range map[string]string{
+		`{"phone":1,"location":{"lat":"x","lng":181,"datum":"mars"},"crew":"req_1","seats":300,"colour":"red"}`: "colour unknown, crew format, location.datum enum, location.lat type, location.lng range, phone type",
+		`{"Phone":"13800000000","location":{"lat":1e999,"lng":2,"datum":"wgs84"}}`:                              "Phone unknown, location.lat range, phone required",
+		`{"phone":"13800000000","location":{"lat":1,"lng":2,"datum":"wgs84"},"seats":300}`:                      "seats range",
+		`{"phone":"1380000\u00000"}`: "phone nul",
+		goodCall:                     "",
+	} {
+		_, fields, err := m.Read([]byte(body))
+		require.NoError(t, err, body)
+		var got []string
+		for _, f := range fields {
+			got = append(got, f.Field+" "+f.Code)
+		}
+		require.Equal(t, want, strings.Join(got, ", "), body)
+	}
+	in, _, err := m.Read([]byte(`{"phone":7,"location":{"lat":30.5}}`))
+	require.NoError(t, err)
+	require.Equal(t, 30.5, in.Location.Lat, "what is right is read beside what is wrong")
+	for _, body := range []string{``, ` `, `{`, `[1]`, `null`, `"x"`, `{} {}`, "{\"phone\":\"\xff\"}"} {
+		_, _, err := m.Read([]byte(body))
+		require.Equal(t, fault.Invalid, fault.KindOf(err), body)
+	}
 }
 
 func TestAudience(t *testing.T) {

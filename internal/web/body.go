@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -19,32 +21,46 @@ import (
 // readBody reads a body whole, up to limit bytes, and refuses what cannot be
 // JSON before huma looks at its fields, so that each such mistake has a code
 // and a place of its own. What it has read stands in r.Body again.
-func readBody(w http.ResponseWriter, r *http.Request, op *huma.Operation, limit int64) error {
+func readBody(w http.ResponseWriter, r *http.Request, op *huma.Operation, limit int64) ([]byte, error) {
 	if r.ContentLength > limit {
-		return bodyTooLarge(limit)
+		drain(r.Body)
+		return nil, bodyTooLarge(limit)
 	}
 	if err := checkMediaType(r.Header.Get("Content-Type"), op); err != nil {
-		return err
+		return nil, err
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	if err != nil {
 		var tooLarge *http.MaxBytesError
 		if errors.As(err, &tooLarge) {
-			return err
+			drain(r.Body)
+			return nil, err
 		}
-		return transport{fault.New(fault.Invalid, "body_unreadable", "The body did not arrive whole; send it again.").Because(err), http.StatusBadRequest}
+		return nil, transport{fault.New(fault.Invalid, "body_unreadable", "The body did not arrive whole; send it again.").Because(err), http.StatusBadRequest}
 	}
 	if len(body) == 0 && op.RequestBody.Required {
-		return fault.New(fault.Invalid, "body_required", "Send a JSON body.")
+		return nil, fault.New(fault.Invalid, "body_required", "").Detailf("Send a body: %s.", strings.Join(mediaTypes(op), " or "))
 	}
 	if _, isJSON := op.RequestBody.Content["application/json"]; isJSON && len(body) > 0 {
 		if err := checkJSON(body); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
-	return nil
+	return body, nil
 }
+
+// drainLimit is how much of a body that is too large is read and dropped, in
+// bytes. A client that is still sending when the connection closes reports a
+// broken pipe and never reads the answer.
+const drainLimit = 16 << 20
+
+// drain drops what is left of a body, within reason; whatever fails, the
+// answer is the same.
+func drain(body io.Reader) { _, _ = io.CopyN(io.Discard, body, drainLimit) }
+
+// mediaTypes is what an operation takes, in one order.
+func mediaTypes(op *huma.Operation) []string { return slices.Sorted(maps.Keys(op.RequestBody.Content)) }
 
 // checkMediaType takes what the operation takes; no header means the same.
 func checkMediaType(header string, op *huma.Operation) error {
@@ -54,12 +70,8 @@ func checkMediaType(header string, op *huma.Operation) error {
 	got, params, err := mime.ParseMediaType(header)
 	charset := strings.ToLower(params["charset"])
 	if _, known := op.RequestBody.Content[got]; err != nil || !known || (charset != "" && charset != "utf-8") {
-		wanted := make([]string, 0, len(op.RequestBody.Content))
-		for name := range op.RequestBody.Content {
-			wanted = append(wanted, name)
-		}
 		return transport{fault.New(fault.Invalid, "unsupported_media_type", "").
-			Detailf("Content-Type %.60q is not taken here; send %s in UTF-8.", header, strings.Join(wanted, " or ")),
+			Detailf("Content-Type %.60q is not taken here; send %s in UTF-8.", header, strings.Join(mediaTypes(op), " or ")),
 			http.StatusUnsupportedMediaType}
 	}
 	return nil

@@ -57,6 +57,9 @@ func nextLink(ctx context.Context, cursor string) string {
 	return "<?" + query.Encode() + `>; rel="next"`
 }
 
+// ErrCursor is the answer to a cursor that this service has not made.
+var ErrCursor = badCursor("This is no cursor of ours; take next_cursor as it stands, or leave it out.")
+
 type cursor struct {
 	Version int             `json:"v"`
 	Kind    string          `json:"k"`
@@ -87,8 +90,8 @@ func DecodeCursor(kind, text string, key any) (bool, error) {
 	}
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(text)
 	var c cursor
-	if err != nil || strictJSON(raw, &c) != nil || c.Version != cursorVersion || strictJSON(c.Key, key) != nil {
-		return false, badCursor("This is no cursor of ours; take next_cursor as it stands, or leave it out.")
+	if err != nil || strictJSON(raw, &c) != nil || c.Version != cursorVersion || bytes.Equal(c.Key, []byte("null")) || strictJSON(c.Key, key) != nil {
+		return false, ErrCursor
 	}
 	if c.Kind != kind {
 		return false, badCursor("This is the cursor of another list (" + strconv.Quote(c.Kind) + "); leave it out to start.")

@@ -116,6 +116,9 @@ func fieldOf(d *huma.ErrorDetail) fault.Field {
 	case "unknown query parameter":
 		return fault.Field{Field: place, Code: "unknown", Detail: "No such parameter; remove it or correct its name."}
 	}
+	if n, ok := d.Value.(outsize); ok && (strings.HasPrefix(message, "expected number") || strings.HasPrefix(message, "expected integer")) {
+		return fault.Field{Field: place, Code: "range", Detail: "The number " + string(n) + " is beyond all measure; give another."}
+	}
 	for _, m := range messageCodes {
 		if strings.HasPrefix(message, m.prefix) {
 			if m.code == "type" {
