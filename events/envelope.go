@@ -185,14 +185,14 @@ func requireHeaders(h map[string]string, foreign bool) error {
 			missing = append(missing, name)
 		}
 	}
+	if len(missing) > 0 {
+		return ErrUndecodable.Detailf("The record has no header %s; send CloudEvents 1.0 in binary mode.",
+			strings.Join(missing, ", "))
+	}
 	for _, name := range []string{headerID, headerSource, headerType, headerSubject} {
 		if v := h[name]; !utf8.ValidString(v) || strings.ContainsFunc(v, unicode.IsControl) {
 			return ErrUndecodable.Detailf("%s is %.80q; send plain text without control characters.", name, v)
 		}
-	}
-	if len(missing) > 0 {
-		return ErrUndecodable.Detailf("The record has no header %s; send CloudEvents 1.0 in binary mode.",
-			strings.Join(missing, ", "))
 	}
 	if v := h[headerSpec]; v != "" && v != specVersion {
 		return ErrUndecodable.Detailf("ce_specversion is %.20q; this system reads %s.", v, specVersion)
