@@ -27,6 +27,8 @@ const (
 	WhyNoPosition = "no_position" // never heard of
 	// WhyChosen marks the crew that was asked.
 	WhyChosen = "chosen"
+	// WhyByHand marks the crew that an operator chose; nobody else was weighed.
+	WhyByHand = "by_hand"
 )
 
 // Round is one weighing of crews for a request: what led to an offer, or to

@@ -53,7 +53,7 @@ func TestEveryWrongFieldIsNamedAtOnce(t *testing.T) {
 		"destination.lat required": func(in *dispatch.NewRequest) {
 			in.Destination = &dispatch.NewDestination{Lng: ptr(1.0), Datum: geo.WGS84}
 		},
-		"idempotency_key format": func(in *dispatch.NewRequest) { in.Key = strings.Repeat("k", 201) },
+		"idempotency_key format": func(in *dispatch.NewRequest) { in.Key = strings.Repeat("k", 256) },
 	} {
 		in := carCall(1)
 		edit(&in)

@@ -252,7 +252,9 @@ func (s *Service) offerByHand(ctx context.Context, tx pgx.Tx, m moment, r *Reque
 	if slices.ContainsFunc(had, func(a asked) bool { return a.crew == c.ID }) {
 		return ErrCrewAsked
 	}
-	o := Offer{Why: "chosen by hand: " + reason}
+	// A crew that was never heard of is not at the car: it is taken to need
+	// what help needs as a rule.
+	o := Offer{Why: "chosen by hand: " + reason, Travel: nominalReach}
 	if fix, ok := s.lastFix(c); ok {
 		o.Metres = geo.Distance(fix.Point, r.Place.Point)
 		times, err := s.travel(r.Road, m.at).Matrix(ctx, []geo.Point{fix.Point}, []geo.Point{r.Place.Point})
@@ -262,8 +264,13 @@ func (s *Service) offerByHand(ctx context.Context, tx pgx.Tx, m moment, r *Reque
 		o.Travel = times[0][0]
 	}
 	o.ExpectedAt = m.at.Add(s.cfg.Turnout + o.Travel)
-	o, err = s.offer(ctx, tx, m, r, c, o)
-	return err
+	round := Round{Version: r.Version + 1, At: m.at, Counts: map[string]int{}, Crews: []ConsideredCrew{
+		{Crew: c.ID, Why: WhyByHand, Metres: int(o.Metres), TravelS: int(o.Travel.Seconds())},
+	}}
+	if _, err = s.offer(ctx, tx, m, r, c, o); err != nil {
+		return err
+	}
+	return insertRound(ctx, tx, r.ID, round)
 }
 
 // Depart notes that the bound crew has set out.

@@ -3,6 +3,7 @@ package dispatch
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -159,6 +160,7 @@ func (s *Service) offer(ctx context.Context, tx pgx.Tx, m moment, r *Request, c 
 	o.ID, o.Version, o.State = events.NewID[events.OfferID](), 1, OfferPending
 	o.Request, o.Crew, o.Round = r.ID, c.ID, r.Round
 	o.MadeAt, o.ExpiresAt = m.at, m.at.Add(s.cfg.OfferTTL)
+	o.ExpectedAt = o.ExpectedAt.Truncate(time.Microsecond) // as the database keeps it
 	r.ExpectedAt, r.StrandedAt, r.StrandedWhy = &o.ExpectedAt, nil, nil
 	made := events.OfferMade{
 		OfferID: o.ID, RequestID: r.ID, Area: string(r.Area), CrewID: c.ID, MadeAt: o.MadeAt, ExpiresAt: o.ExpiresAt,

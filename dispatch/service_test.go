@@ -168,47 +168,6 @@ func TestAutoAcceptIsAssignedAtOnce(t *testing.T) {
 	}, w.told(r))
 }
 
-func TestCancelAtEachStage(t *testing.T) {
-	t.Parallel()
-	for name, bring := range map[string]func(*world, dispatch.Crew) dispatch.Request{
-		"open": func(w *world, _ dispatch.Crew) dispatch.Request { return w.open() },
-		"stranded": func(w *world, c dispatch.Crew) dispatch.Request {
-			r := w.open()
-			w.clock.advance(time.Hour)
-			w.match(r)
-			w.sight(c, 1000)
-			return r
-		},
-		"offered":  func(w *world, _ dispatch.Crew) dispatch.Request { r := w.open(); w.match(r); return r },
-		"assigned": func(w *world, c dispatch.Crew) dispatch.Request { return w.assigned(c) },
-		"on_scene": func(w *world, c dispatch.Crew) dispatch.Request {
-			r := w.assigned(c)
-			_, err := w.ConfirmArrival(w.ctx, ownerOf(r), r.ID, time.Time{})
-			require.NoError(w.t, err)
-			return r
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t)
-			c := w.crew(1000)
-			r := bring(w, c)
-			require.Equal(t, dispatch.RequestState(name), w.reload(r).State)
-			stranger := events.Actor{Role: events.RoleOwner, Subject: events.NewID[events.OwnerID]().String()}
-			_, err := w.Cancel(w.ctx, stranger, r.ID, "mine?", 0)
-			require.ErrorIs(t, err, dispatch.ErrNoRequest)
-			r, err = w.Cancel(w.ctx, ownerOf(r), r.ID, "it started again", 0)
-			require.NoError(t, err)
-			require.Equal(t, dispatch.RequestCancelled, r.State)
-			require.Equal(t, dispatch.CrewAvailable, w.crewNow(c).State)
-			require.Equal(t, r, w.reload(r))
-			_, err = w.Cancel(w.ctx, ownerOf(r), r.ID, "again", 0)
-			require.Equal(t, fault.Conflict, fault.KindOf(err))
-			require.Len(t, w.match(w.open()), 1, "the crew can be asked for another")
-		})
-	}
-}
-
 func TestReleaseAndReassign(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

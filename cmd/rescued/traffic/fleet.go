@@ -244,17 +244,28 @@ func (f *Fleet) act(ctx context.Context, d *driver, what act, due, now time.Time
 	case actTap:
 		d.tapped = true
 		d.lastFix = due
-		f.send(ctx, reportOf(f.fixAt(d, due)), errand{path: request + "/arrive", body: map[string]any{"arrived_at": due}})
+		f.send(ctx, reportOf(f.fixAt(d, due)), errand{request + "/arrive", map[string]any{"arrived_at": due}, f.dropIfOver(d)})
 	case actFinish:
 		f.fix(d, now)
 		d.done = now.Add(5 * time.Minute) // asked again if the service does not agree yet
-		job := d.job
+		job, over := d.job, f.dropIfOver(d)
 		f.send(ctx, errand{request + "/finish", map[string]any{"outcome": "fixed"}, func(err error) {
-			// Over already, or another crew's by now: the stream was behind.
-			if (err == nil || jobIsOver(err)) && d.job == job {
+			if err == nil && d.job == job {
 				d.drop(f.clock.Now())
 			}
+			over(err)
 		}})
+	}
+}
+
+// dropIfOver frees a crew that is told that its present job is over already,
+// or another crew's by now: the stream was behind.
+func (f *Fleet) dropIfOver(d *driver) func(error) {
+	job := d.job
+	return func(err error) {
+		if jobIsOver(err) && d.job == job {
+			d.drop(f.clock.Now())
+		}
 	}
 }
 
@@ -276,7 +287,7 @@ func (f *Fleet) fixAt(d *driver, at time.Time) position {
 // or another crew's. An arrival that is not proven yet is no end: the crew
 // stays and asks again.
 func jobIsOver(err error) bool {
-	r, refused := refusedAs(err, "state_refused", "request_not_found")
+	r, refused := refusedAs(err, "state_refused", "request_closed", "request_not_found")
 	return refused && r.State != "assigned" && r.State != "en_route"
 }
 
