@@ -128,7 +128,7 @@ func readRequest(data []byte) (NewRequest, error) {
 	if len(wrong) == 0 {
 		return in, nil
 	}
-	wrong = append(wrong, in.wrongBeside(data)...)
+	wrong = append(wrong, wrongBeside(data, checked(in.Check))...)
 	slices.SortStableFunc(wrong, func(a, b fault.Field) int { return strings.Compare(a.Field, b.Field) })
 	return in, fault.InvalidFields(wrong)
 }

@@ -271,11 +271,23 @@ func position(at time.Time, metres float64) map[string]any {
 	return map[string]any{"fixed_at": at, "lat": futianLat, "lng": futianLng + metres/102_800, "datum": "wgs84", "accuracy_m": 8}
 }
 
-// match runs the matcher for the area of Futian.
+// match runs the matcher for the area of Futian, again as long as it leaves
+// the request open: a crew's row may be in hand just then, for its position.
 func (e *edge) match(request answer) {
 	e.t.Helper()
-	_, err := e.svc.Match(context.Background(), areaOf(request))
+	id, err := events.ParseID[events.RequestID](request.id())
 	require.NoError(e.t, err)
+	for range 100 {
+		_, err := e.svc.Match(context.Background(), areaOf(request))
+		require.NoError(e.t, err)
+		r, err := e.svc.Request(context.Background(), desk, id)
+		require.NoError(e.t, err)
+		if r.State != dispatch.RequestOpen {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	e.t.Fatal("matching neither offers the request nor finds it stranded")
 }
 
 // assign opens a request, has it offered to the crew and accepted.

@@ -20,6 +20,15 @@ type newCrewInput struct {
 	Body NewCrew
 }
 
+// Resolve implements huma.Resolver. A provider need not name itself.
+func (in *newCrewInput) Resolve(ctx huma.Context) []error {
+	crew := in.Body
+	if by := caller(ctx.Context()); by.Is(events.RoleProvider) {
+		crew.Provider, _ = events.ParseID[events.ProviderID](by.Subject) // what is wrong with it is not the input
+	}
+	return alsoWrong(ctx, checked(crew.Check))
+}
+
 type newCrewOutput struct {
 	web.Replay
 	web.Versioned
@@ -32,6 +41,9 @@ type changeCrewInput struct {
 	IfMatch string        `header:"If-Match" doc:"The ETag you saw; leave it out to change any version."`
 	Body    CrewChange
 }
+
+// Resolve implements huma.Resolver.
+func (in *changeCrewInput) Resolve(ctx huma.Context) []error { return alsoWrong(ctx, in.Body.apply(&Crew{})) }
 
 type listCrewsInput struct {
 	web.Listing

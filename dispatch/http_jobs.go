@@ -23,6 +23,14 @@ type reasonInput struct {
 	Body    reasonBody
 }
 
+// Resolve implements huma.Resolver.
+func (in *reasonBody) Resolve(ctx huma.Context) []error { return wrongReason(ctx, in.Reason) }
+
+func wrongReason(ctx huma.Context, reason string) []error {
+	_, err := checkReason(reason)
+	return alsoWrong(ctx, err)
+}
+
 // version is the version the caller saw, 0 when he does not say.
 func (in reasonInput) version() (int64, error) {
 	if in.IfMatch == "" {
@@ -39,6 +47,9 @@ type reassignInput struct {
 		Reason string        `json:"reason" doc:"Why, in words."`
 	}
 }
+
+// Resolve implements huma.Resolver.
+func (in *reassignInput) Resolve(ctx huma.Context) []error { return wrongReason(ctx, in.Body.Reason) }
 
 type arriveInput struct {
 	ID   events.RequestID `path:"id"`
@@ -67,6 +78,9 @@ type decideInput struct {
 		Reason    string    `json:"reason" doc:"What the decision rests on."`
 	}
 }
+
+// Resolve implements huma.Resolver.
+func (in *decideInput) Resolve(ctx huma.Context) []error { return wrongReason(ctx, in.Body.Reason) }
 
 type finishInput struct {
 	ID   events.RequestID `path:"id"`

@@ -15,6 +15,11 @@ type newProviderInput struct {
 	Body NewProvider
 }
 
+// Resolve implements huma.Resolver.
+func (in *newProviderInput) Resolve(ctx huma.Context) []error {
+	return alsoWrong(ctx, checked(in.Body.Check))
+}
+
 type newProviderOutput struct {
 	web.Replay
 	Body ProviderView
@@ -23,6 +28,11 @@ type newProviderOutput struct {
 type newPartnerInput struct {
 	web.Idempotent
 	Body NewPartner
+}
+
+// Resolve implements huma.Resolver.
+func (in *newPartnerInput) Resolve(ctx huma.Context) []error {
+	return alsoWrong(ctx, checked(in.Body.Check))
 }
 
 type newPartnerOutput struct {

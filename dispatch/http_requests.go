@@ -3,72 +3,23 @@ package dispatch
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"rescued/events"
-	"rescued/internal/fault"
 	"rescued/internal/web"
 )
 
-// openInput is the body of POST /v1/requests. Fields of the wrong type and
-// fields with wrong values are found together.
+// openInput is the body of POST /v1/requests.
 type openInput struct {
 	web.Idempotent
 	Body NewRequest
 }
 
-// Resolve implements huma.Resolver: it adds what Check finds to what the
-// decoding found.
-func (in *openInput) Resolve(ctx huma.Context) []error {
-	fields := in.Body.wrongBeside(web.RawBody(ctx.Context()))
-	if len(fields) == 0 {
-		return nil
-	}
-	return []error{fault.InvalidFields(fields)}
-}
-
-// wrongBeside is what Check finds in a request beside what its decoding from
-// raw has complained of: a value of the wrong type is not called missing too.
-func (in NewRequest) wrongBeside(raw []byte) []fault.Field {
-	_, err := in.Check()
-	var f *fault.Error
-	if !errors.As(err, &f) {
-		return nil
-	}
-	var sent any
-	_ = json.Unmarshal(raw, &sent) // a number out of range leaves the rest
-	var fields []fault.Field
-	for _, field := range f.Fields {
-		if field.Code != "required" || !mistyped(sent, field.Field) {
-			fields = append(fields, field)
-		}
-	}
-	return fields
-}
-
-// mistyped reports whether a field that reads as missing was sent after all,
-// as something that is neither null nor text, or lies inside such a thing.
-func mistyped(sent any, path string) bool {
-	for name := range strings.SplitSeq(path, ".") {
-		members, ok := sent.(map[string]any)
-		if !ok {
-			return sent != nil
-		}
-		sent = members[name]
-	}
-	switch v := sent.(type) {
-	case nil:
-		return false
-	case string: // right for text, and then it is blank; wrong for a number
-		return strings.TrimSpace(v) != ""
-	}
-	return true
-}
+// Resolve implements huma.Resolver.
+func (in *openInput) Resolve(ctx huma.Context) []error { return alsoWrong(ctx, checked(in.Body.Check)) }
 
 // requestOutput is one request with its version.
 type requestOutput struct {

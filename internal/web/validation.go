@@ -54,7 +54,8 @@ func humaError(status int, message string, errs []error) error {
 }
 
 // fieldsOf translates huma's details, and faults returned by resolvers, into
-// fields in a stable order, so that the same mistake always reads the same.
+// fields in a stable order, so that the same mistake always reads the same. One
+// that two checks have found is named once.
 func fieldsOf(errs []error) []fault.Field {
 	var fields []fault.Field
 	for _, err := range errs {
@@ -75,7 +76,7 @@ func fieldsOf(errs []error) []fault.Field {
 	slices.SortStableFunc(fields, func(a, b fault.Field) int {
 		return cmp.Or(strings.Compare(a.Field, b.Field), strings.Compare(a.Code, b.Code))
 	})
-	return slices.CompactFunc(fields, func(a, b fault.Field) bool { return a == b })
+	return slices.CompactFunc(fields, func(a, b fault.Field) bool { return a.Field == b.Field && a.Code == b.Code })
 }
 
 // fieldOf translates one detail: where (location.lat, limit, If-Match), a
