@@ -69,7 +69,11 @@ func areaFault(err error) error {
 	}
 	f := *ErrAreaFile
 	for _, p := range bad.Problems {
-		f.Fields = append(f.Fields, fault.Field{Field: p.Where, Code: "area_file", Detail: p.String()})
+		what := p.Detail
+		if p.Field != "" {
+			what = p.Field + ": " + what
+		}
+		f.Fields = append(f.Fields, fault.Field{Field: p.Where, Code: "area_file", Detail: what})
 	}
 	return &f
 }

@@ -162,6 +162,10 @@ func TestFromNothingToServing(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, []byte("id,name,lat,lng,urban_radius_km,covered_radius_km\nnorristown,Norristown,40.1215,-75.3399,10,60\n"), 0o600))
 	require.Contains(t, run(0, "areas", "import", file), "1 places")
 	require.Contains(t, run(0, "areas", "list"), "places.csv")
+	require.NoError(t, os.WriteFile(file, []byte("id,name,lat,lng\na,,95,1\n"), 0o600))
+	_, _, errs := once(t, vars, "areas", "import", file)
+	require.Equal(t, "rescued: The file of covered places is not valid\n  line 2: name: is empty; every place needs one\n"+
+		"  line 2: lat: 95 is outside -90..90 degrees\n", errs[strings.Index(errs, "rescued: "):], "each mistake on a line of its own")
 
 	p, base := s.replica("api,dispatch,sla")
 	admin := at(base, token)

@@ -11,9 +11,12 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"rescued/internal/fault"
 )
 
 // version is set by the build.
@@ -92,7 +95,26 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	case err == nil, errors.Is(err, context.Canceled) && ctx.Err() != nil:
 		return 0
 	default:
-		fmt.Fprintln(stderr, "rescued:", err)
+		fmt.Fprintln(stderr, "rescued:", plainly(err))
 		return 1
 	}
+}
+
+// plainly writes an error that lists wrong fields as its sentence and a line
+// for each; any other as it is.
+func plainly(err error) string {
+	var f *fault.Error
+	if !errors.As(err, &f) || len(f.Fields) == 0 {
+		return err.Error()
+	}
+	const shown = 50
+	text := strings.TrimSuffix(f.Detail, "; see fields.")
+	for i, field := range f.Fields {
+		if i == shown {
+			text += fmt.Sprintf("\n  and %d more", len(f.Fields)-shown)
+			break
+		}
+		text += "\n  " + field.Field + ": " + field.Detail
+	}
+	return text
 }

@@ -50,10 +50,10 @@ func (p *pages) showForm(w http.ResponseWriter, r *http.Request, status int, key
 	}
 	var f *fault.Error
 	if errors.As(err, &f) {
-		page.Problem = f.Detail
+		page.Problem = t.Refusal(f)
 		for _, field := range f.Fields {
 			name := field.Field[strings.LastIndexByte(field.Field, '.')+1:]
-			page.Wrong[name] = field.Detail
+			page.Wrong[name] = t.Mend(name, field)
 		}
 	}
 	p.show(w, r, status, "ask", page)

@@ -3,6 +3,8 @@ package pages
 import (
 	"fmt"
 	"strconv"
+
+	"rescued/internal/fault"
 )
 
 // text is everything a page says in one language. Every field is filled in
@@ -21,7 +23,7 @@ type text struct {
 	AskPromise, NotFoundTitle, NotFoundText               string
 	LoginTitle, LoginText                                 string
 
-	fast, promise string
+	fast, promise, outside string
 
 	Tiers      map[string]string
 	Filters    map[string]string
@@ -35,6 +37,28 @@ type text struct {
 	Flags      map[string]string
 	Events     map[string]string // what changed, by event type
 	Live       map[string]string // words of the live parts
+	Refused    map[string]string // why the form is not taken, by code
+	Wrong      map[string]string // what a field of the form must be, by its name
+}
+
+// Refusal says why a form is not taken. What has no words of its own is said
+// as the API says it.
+func (t text) Refusal(f *fault.Error) string {
+	if at, ok := f.Facts["nearest"].(map[string]any); ok {
+		return fmt.Sprintf(t.outside, at["name"], at["km"])
+	}
+	if said, ok := t.Refused[f.Code]; ok {
+		return said
+	}
+	return f.Detail
+}
+
+// Mend says what a field of the form must be.
+func (t text) Mend(name string, f fault.Field) string {
+	if said, ok := t.Wrong[name]; ok {
+		return said
+	}
+	return f.Detail
 }
 
 // Fast says that the system's clock runs faster than the wall's.
@@ -97,6 +121,17 @@ var texts = map[string]text{
 			"met": "承诺兑现：按时到达", "late": "未按时到达，应赔付 {owed}", "void": "无需赔付", "waived": "已豁免",
 			"accrued": "赔付已登记 {owed}", "approved": "赔付已批准", "disputed": "赔付复核中", "batched": "赔付已列入付款批次", "paid": "赔付已支付",
 		},
+		outside: "该位置不在服务范围内；最近的服务地点是%v，距离约 %v 公里。",
+		Refused: map[string]string{
+			"invalid":                "有几处需要更正，请看标出的项目。",
+			"plate_has_open_request": "这个车牌已有进行中的求助；请用那次求助的链接跟踪或取消。",
+			"idempotency_key_reused": "这次求助已经提交过。内容若有改动，请再按一次“请求救援”。",
+		},
+		Wrong: map[string]string{
+			"lat": "请填写纬度，-90 到 90 之间的数", "lng": "请填写经度，-180 到 180 之间的数", "datum": "请选择坐标来源", "accuracy_m": "定位精度无效，请重新定位",
+			"address": "最多 200 字，不含特殊控制字符", "road_class": "请选择道路", "plate": "请填写车牌：2 至 12 位汉字、字母或数字", "energy": "请选择动力",
+			"problem": "请选择问题", "name": "请填写姓名，最多 80 字", "phone": "请填写电话号码，例如 138 0013 8000",
+		},
 		Live: map[string]string{
 			"live": "实时", "reconnecting": "重连中 {seconds} 秒", "stopped_at": "数据停在 {time}", "offered": "已询问，剩", "round": "第 {n} 次",
 			"stranded": "无人可派", "waiting": "待派单", "unproven": "到达待核实", "left": "距承诺时间", "overdue": "已超过承诺时间",
@@ -150,6 +185,17 @@ var texts = map[string]text{
 			"cancelled": "The request was cancelled", "finished": "The work is done", "at_risk": "The promise is at risk; being worked on", "breached": "The promised time has passed",
 			"met": "Promise kept: arrived in time", "late": "Not in time: {owed} is owed", "void": "Nothing is owed", "waived": "Waived",
 			"accrued": "Compensation of {owed} recorded", "approved": "Compensation approved", "disputed": "Compensation under review", "batched": "Compensation in a payment batch", "paid": "Compensation paid",
+		},
+		outside: "We do not cover that place; the nearest we do is %v, about %v km away.",
+		Refused: map[string]string{
+			"invalid":                "Some things need correcting; see what is marked.",
+			"plate_has_open_request": "There is an open request for this plate; follow or cancel that one by its link.",
+			"idempotency_key_reused": "This request has been sent already. If you have changed it, press the button once more.",
+		},
+		Wrong: map[string]string{
+			"lat": "Give the latitude, a number between -90 and 90", "lng": "Give the longitude, a number between -180 and 180", "datum": "Say where the coordinates are from", "accuracy_m": "The accuracy cannot be; find your position again",
+			"address": "At most 200 characters of plain text", "road_class": "Choose the road", "plate": "Give the plate: 2 to 12 letters and digits", "energy": "Choose the energy",
+			"problem": "Choose the problem", "name": "Give a name, at most 80 characters", "phone": "Give a telephone number, such as +86 138 0013 8000",
 		},
 		Live: map[string]string{
 			"live": "live", "reconnecting": "reconnecting, {seconds} s", "stopped_at": "data stopped at {time}", "offered": "asked,", "round": "try {n}",
