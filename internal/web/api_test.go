@@ -210,6 +210,20 @@ func TestWhoSendsTooMuchHearsOfIt(t *testing.T) {
 	}
 }
 
+func TestWhoAsksBeforeSendingTooMuchNeedNotSend(t *testing.T) {
+	t.Parallel()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(calls(t).server.URL, "http://"))
+	require.NoError(t, err)
+	defer conn.Close()
+	require.NoError(t, conn.SetDeadline(time.Now().Add(20*time.Second)))
+	_, err = fmt.Fprintf(conn, "POST /calls HTTP/1.1\r\nHost: test\r\nIdempotency-Key: k\r\nContent-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n", 6<<20)
+	require.NoError(t, err)
+	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	require.NoError(t, err)
+	defer res.Body.Close()
+	require.Equal(t, 413, res.StatusCode, "and no 100 Continue before it")
+}
+
 func TestMessagesAreReadLikeBodies(t *testing.T) {
 	t.Parallel()
 	m := web.NewMessage[call]()

@@ -23,7 +23,9 @@ import (
 // and a place of its own. What it has read stands in r.Body again.
 func readBody(w http.ResponseWriter, r *http.Request, op *huma.Operation, limit int64) ([]byte, error) {
 	if r.ContentLength > limit {
-		drain(r.Body)
+		if !strings.EqualFold(r.Header.Get("Expect"), "100-continue") { // else it waits for our word, and need not send
+			drain(r.Body)
+		}
 		return nil, bodyTooLarge(limit)
 	}
 	if err := checkMediaType(r.Header.Get("Content-Type"), op); err != nil {
