@@ -135,6 +135,29 @@ func TestArrivalOfARequestThatIsOver(t *testing.T) {
 	require.Equal(t, r, w.reload(r), "nothing has changed")
 }
 
+// TestWordOfAnArrivalBeforeTheEnd is the crew that was there, whose tap came
+// in after the owner had called off: when things happened counts, not when we
+// heard.
+func TestWordOfAnArrivalBeforeTheEnd(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c := w.crew(2000)
+	r := w.assigned(c)
+	w.clock.advance(10 * time.Minute)
+	w.sight(c, 40)
+	there := w.clock.Now()
+	w.clock.advance(5 * time.Second)
+	_, err := w.Cancel(w.ctx, ownerOf(r), r.ID, "it starts again", 0)
+	require.NoError(t, err)
+	w.clock.advance(time.Second)
+	r, err = w.ClaimArrival(w.ctx, as(c), r.ID, there)
+	require.NoError(t, err)
+	require.Equal(t, dispatch.RequestCancelled, r.State)
+	require.Equal(t, there, *r.ArrivedAt)
+	require.Equal(t, dispatch.CrewAvailable, w.crewNow(c).State)
+	require.Equal(t, events.CrewArrived{}.EventType(), w.told(r)[4], "the promise is reckoned with it")
+}
+
 func TestTheOwnersCode(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -58,7 +58,7 @@ func nobodyTwice(t *testing.T, s *site) {
 	require.NoError(t, err)
 	defer rows.Close()
 	jobOf, crewOf := map[string]string{}, map[string]string{}
-	asked, finished := map[[2]string]bool{}, map[[2]string]bool{}
+	asked, over := map[[2]string]bool{}, map[[2]string]bool{}
 	bound := 0
 	for rows.Next() {
 		var no int64
@@ -81,10 +81,11 @@ func nobodyTwice(t *testing.T, s *site) {
 			require.Equal(t, crewOf[request], crew, "feed %d: %s ends for another crew than had it", no, request)
 			delete(jobOf, crew)
 			delete(crewOf, request)
-			finished[[2]string{request, crew}] = kind == events.RequestFinished{}.EventType()
+			over[[2]string{request, crew}] = kind != events.RequestReleased{}.EventType()
 		case events.CrewArrived{}.EventType():
-			// After the job is done, earlier proof of the same arrival may come to light.
-			if !finished[[2]string{request, crew}] {
+			// After the job is done or called off, proof of an arrival before that
+			// may come to light.
+			if !over[[2]string{request, crew}] {
 				require.Equal(t, request, jobOf[crew], "feed %d: %s by a crew that does not have it", no, kind)
 			}
 		default: // only the crew that has it departs
