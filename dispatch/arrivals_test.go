@@ -186,4 +186,15 @@ func TestTheOwnersCode(t *testing.T) {
 	}
 	_, err = w.ConfirmByCode(w.ctx, as(d), r.ID, r.Code, time.Time{})
 	require.ErrorIs(t, err, dispatch.ErrCodeSpent)
+
+	next := w.crew(4000)
+	r, err = w.Release(w.ctx, as(d), r.ID, "cannot read", 0)
+	require.NoError(t, err)
+	offers := w.match(r)
+	require.Len(t, offers, 1)
+	r, err = w.Accept(w.ctx, as(next), offers[0].ID)
+	require.NoError(t, err)
+	r, err = w.ConfirmByCode(w.ctx, as(next), r.ID, r.Code, time.Time{})
+	require.NoError(t, err, "one crew's mistakes do not shut out the next")
+	require.Equal(t, dispatch.ByCode, r.ArrivalSource)
 }

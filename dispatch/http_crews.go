@@ -43,7 +43,9 @@ type changeCrewInput struct {
 }
 
 // Resolve implements huma.Resolver.
-func (in *changeCrewInput) Resolve(ctx huma.Context) []error { return alsoWrong(ctx, in.Body.apply(&Crew{})) }
+func (in *changeCrewInput) Resolve(ctx huma.Context) []error {
+	return alsoWrong(ctx, in.Body.apply(&Crew{}))
+}
 
 type listCrewsInput struct {
 	web.Listing

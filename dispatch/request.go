@@ -166,7 +166,7 @@ type Request struct {
 	Reason   string     // of the last release or cancellation
 
 	Code          string // four digits the owner tells the crew
-	CodeTries     int    // wrong codes so far
+	CodeTries     int    // wrong codes of the crew bound so far
 	TrackingEpoch int    // raised to revoke tracking links
 
 	ChangedAt time.Time
@@ -226,7 +226,7 @@ func (r *Request) facts(time.Time) []events.Event { return nil }
 
 // unbind takes the crew off the request and with it all that was its doing.
 func (r *Request) unbind() {
-	r.Crew = events.CrewID{}
+	r.Crew, r.CodeTries = events.CrewID{}, 0
 	r.AssignedAt, r.ExpectedAt, r.DepartedAt = nil, nil, nil
 	r.ArrivedAt, r.ArrivalSource, r.Evidence, r.UnprovenAt = nil, "", events.ArrivalEvidence{}, nil
 }
