@@ -185,6 +185,7 @@ func TestIntakeOverKafka(t *testing.T) {
 	partner.must(t, http.StatusOK, http.MethodGet, "/v1/requests/"+first, nil, nil)
 
 	in.send("a-1", ask(1, "first"))          // the network, again
+	in.send("a-1", ask(5, "another car"))    // a sender that gives two events one id
 	in.send("a-2", ask(1, "same car again")) // a car that has an open request
 	in.send("a-3", map[string]any{           // nearly everything wrong
 		"contact": map[string]any{"name": "", "phone": "call me"}, "vehicle": map[string]any{"plate": "?", "energy": "steam"},
@@ -198,6 +199,9 @@ func TestIntakeOverKafka(t *testing.T) {
 	again := topic.refused(t, "a-2")
 	require.Equal(t, "plate_has_open_request", again.Code)
 	require.Equal(t, first, again.RequestID.String())
+	reused := topic.refused(t, "a-1")
+	require.Equal(t, "idempotency_key_reused", reused.Code, "it hears of the second, which is no repeat of the first")
+	require.Equal(t, first, reused.RequestID.String())
 	wrong := topic.refused(t, "a-3")
 	var fields []string
 	for _, f := range wrong.Fields {
