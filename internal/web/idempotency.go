@@ -81,7 +81,7 @@ func IfMatch(header string) (int64, error) {
 	}
 	text := strings.TrimPrefix(header, "W/")
 	if len(text) > 2 && text[0] == '"' && text[len(text)-1] == '"' {
-		if v, err := strconv.ParseInt(text[1:len(text)-1], 10, 64); err == nil && v >= 0 {
+		if v, err := strconv.ParseInt(text[1:len(text)-1], 10, 64); err == nil && v > 0 { // 0 means any to the slices
 			return v, nil
 		}
 	}
