@@ -101,7 +101,7 @@ func (in CrewChange) apply(k *Crew) error {
 
 // phone reads a telephone number that may be left out.
 func (c *checker) phone(field, s string) string {
-	s = strings.TrimSpace(s)
+	s = strings.TrimSpace(narrow(s))
 	if s != "" && !phoneForm.MatchString(s) {
 		c.add(field, "format", "must be a telephone number, such as +86 138 0000 0000, or be left out")
 	}

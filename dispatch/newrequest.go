@@ -74,11 +74,11 @@ func (in NewRequest) Check() (Request, error) {
 	r := Request{
 		Contact: Contact{
 			Name:  c.text("contact.name", in.Contact.Name, 1, 80),
-			Phone: strings.TrimSpace(in.Contact.Phone),
+			Phone: strings.TrimSpace(narrow(in.Contact.Phone)),
 		},
 		Vehicle: Vehicle{
 			Plate:       normalPlate(in.Vehicle.Plate),
-			VIN:         strings.ToUpper(strings.TrimSpace(in.Vehicle.VIN)),
+			VIN:         strings.ToUpper(strings.TrimSpace(narrow(in.Vehicle.VIN))),
 			Make:        c.text("vehicle.make", in.Vehicle.Make, 0, 60),
 			Model:       c.text("vehicle.model", in.Vehicle.Model, 0, 60),
 			Energy:      oneOf(&c, "vehicle.energy", in.Vehicle.Energy, Energies()),
@@ -130,12 +130,26 @@ func keyOf(key string, in any) idempotency {
 	return idempotency{key: key, hash: sum[:]}
 }
 
+// normalPlate writes a plate the one way, however it was typed: a car must
+// not have two open requests because of a dot, a space or a wide letter.
 func normalPlate(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsSpace(r) || strings.ContainsRune("·•.-‧", r) {
 			return -1
 		}
 		return unicode.ToUpper(r)
+	}, narrow(s))
+}
+
+// narrow writes the wide forms of ASCII, as Chinese keyboards type them, in
+// ASCII.
+func narrow(s string) string {
+	const first, last = '！', '～' // U+FF01 to U+FF5E
+	return strings.Map(func(r rune) rune {
+		if r >= first && r <= last {
+			return r - first + '!'
+		}
+		return r
 	}, s)
 }
 

@@ -62,6 +62,20 @@ func TestEveryWrongFieldIsNamedAtOnce(t *testing.T) {
 	}
 }
 
+// However a plate, a telephone number or a VIN is typed, it is the same.
+func TestOneCarHasOnePlate(t *testing.T) {
+	t.Parallel()
+	for _, typed := range []string{"粤B12345", "粤b12345", " 粤B·12345 ", "粤B-12345", "粤Ｂ１２３４５", "粤ｂ．１２３４５", "粤B\u300012345"} {
+		in := carCall(1)
+		in.Vehicle.Plate, in.Contact.Phone, in.Vehicle.VIN = typed, "＋86 １３８ 0013 8000", "lsvaa4182e２184847"
+		r, err := in.Check()
+		require.NoError(t, err, typed)
+		require.Equal(t, "粤B12345", r.Vehicle.Plate, typed)
+		require.Equal(t, "+86 138 0013 8000", r.Contact.Phone)
+		require.Equal(t, "LSVAA4182E2184847", r.Vehicle.VIN)
+	}
+}
+
 func TestNeedAndPriority(t *testing.T) {
 	t.Parallel()
 	for _, p := range dispatch.Problems() {
