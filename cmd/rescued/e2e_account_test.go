@@ -49,7 +49,8 @@ func noneForgotten(t *testing.T, s *site, staff client, storm *storm) {
 func nobodyTwice(t *testing.T, s *site) {
 	t.Helper()
 	rows, err := s.pool.Query(t.Context(), `
-		SELECT feed_no, type, data->>'request_id', coalesce(data->>'crew_id', '')
+		SELECT feed_no, type, data->>'request_id', coalesce(data->>'crew_id', ''),
+			coalesce(data->>'assigned_at', data->>'arrived_at', data->>'finished_at', data->>'cancelled_at')::timestamptz
 		FROM events.journal WHERE type = ANY($1) ORDER BY feed_no`, []string{
 		events.OfferMade{}.EventType(), events.RequestAssigned{}.EventType(), events.CrewDeparted{}.EventType(),
 		events.CrewArrived{}.EventType(), events.RequestReleased{}.EventType(), events.RequestCancelled{}.EventType(),
@@ -58,20 +59,25 @@ func nobodyTwice(t *testing.T, s *site) {
 	require.NoError(t, err)
 	defer rows.Close()
 	jobOf, crewOf := map[string]string{}, map[string]string{}
-	asked, over := map[[2]string]bool{}, map[[2]string]bool{}
+	asked := map[[2]string]bool{}
+	// had is from when to when a crew has had a request; to is zero while it has it.
+	type spell struct{ from, to time.Time }
+	had := map[[2]string]spell{}
 	bound := 0
 	for rows.Next() {
 		var no int64
 		var kind, request, crew string
-		require.NoError(t, rows.Scan(&no, &kind, &request, &crew))
+		var at *time.Time // when it happened; nil for an offer, a departure, a release
+		require.NoError(t, rows.Scan(&no, &kind, &request, &crew, &at))
+		pair := [2]string{request, crew}
 		switch kind {
 		case events.OfferMade{}.EventType():
-			require.False(t, asked[[2]string{request, crew}], "feed %d: %s asked twice for %s", no, crew, request)
-			asked[[2]string{request, crew}] = true
+			require.False(t, asked[pair], "feed %d: %s asked twice for %s", no, crew, request)
+			asked[pair] = true
 		case events.RequestAssigned{}.EventType():
 			require.Empty(t, jobOf[crew], "feed %d: %s gets %s while it has another", no, crew, request)
 			require.Empty(t, crewOf[request], "feed %d: %s gets %s while it has another", no, request, crew)
-			jobOf[crew], crewOf[request] = request, crew
+			jobOf[crew], crewOf[request], had[pair] = request, crew, spell{from: *at}
 			bound++
 		case events.RequestReleased{}.EventType(), events.RequestFinished{}.EventType(), events.RequestCancelled{}.EventType():
 			if crewOf[request] == "" {
@@ -81,13 +87,18 @@ func nobodyTwice(t *testing.T, s *site) {
 			require.Equal(t, crewOf[request], crew, "feed %d: %s ends for another crew than had it", no, request)
 			delete(jobOf, crew)
 			delete(crewOf, request)
-			over[[2]string{request, crew}] = kind != events.RequestReleased{}.EventType()
-		case events.CrewArrived{}.EventType():
-			// After the job is done or called off, proof of an arrival before that
-			// may come to light.
-			if !over[[2]string{request, crew}] {
-				require.Equal(t, request, jobOf[crew], "feed %d: %s by a crew that does not have it", no, kind)
+			if kind == (events.RequestReleased{}).EventType() {
+				delete(had, pair)
+			} else {
+				had[pair] = spell{had[pair].from, *at}
 			}
+		case events.CrewArrived{}.EventType():
+			// It may be proven only after the request was done or called off, when
+			// its crew may have the next one, as long as it lies before that end.
+			its, ok := had[pair]
+			require.True(t, ok, "feed %d: %s by a crew that does not have it", no, kind)
+			require.False(t, at.Before(its.from) || !its.to.IsZero() && at.After(its.to),
+				"feed %d: %s at %s, but %s had %s from %s to %s", no, kind, at, crew, request, its.from, its.to)
 		default: // only the crew that has it departs
 			require.Equal(t, request, jobOf[crew], "feed %d: %s by a crew that does not have it", no, kind)
 		}
