@@ -83,6 +83,39 @@ func TestEarlierProofComesToLight(t *testing.T) {
 	require.Equal(t, 2, n)
 }
 
+// A crew that stood at the car when its owner called it off had arrived, even
+// if its trail is heard only while it has its next request.
+func TestProofComesToLightAfterACancellation(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c := w.crew(2000)
+	r := w.assigned(c)
+	w.clock.advance(10 * time.Minute)
+	there := w.clock.Now()
+	first := w.sight(c, 40)
+	w.clock.advance(25 * time.Second)
+	second := w.sight(c, 30)
+	w.clock.advance(time.Minute)
+	r, err := w.Cancel(w.ctx, ownerOf(r), r.ID, "it runs again", 0)
+	require.NoError(t, err)
+	require.Nil(t, r.ArrivedAt)
+	next := w.assigned(c)
+
+	require.NoError(t, w.NoteFixes(w.ctx, c.ID, []dispatch.Fix{first, second}))
+	r = w.reload(r)
+	require.Equal(t, dispatch.RequestCancelled, r.State)
+	require.Equal(t, there, *r.ArrivedAt)
+	require.Contains(t, w.told(r), events.CrewArrived{}.EventType())
+	require.Equal(t, next, w.reload(next), "the same fixes are older than the next request")
+
+	after := dispatch.Fix{At: r.ClosedAt.Add(time.Second), Point: r.Place.Point, Accuracy: 5}
+	later := after
+	later.At = after.At.Add(time.Minute)
+	before := w.reload(r)
+	require.NoError(t, w.NoteFixes(w.ctx, c.ID, []dispatch.Fix{after, later}))
+	require.Equal(t, before, w.reload(r), "to stand there after the end proves nothing")
+}
+
 func TestArrivalTimesThatCannotBe(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

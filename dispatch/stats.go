@@ -111,7 +111,8 @@ func (m *meter) quantiles() (count int, p50, p99 time.Duration) {
 		return 0, 0, 0
 	}
 	slices.Sort(recent)
-	return count, recent[len(recent)/2], recent[(len(recent)-1)*99/100]
+	rank := func(percent int) int { return (len(recent)*percent+99)/100 - 1 } // the nearest rank
+	return count, recent[rank(50)], recent[rank(99)]
 }
 
 func countStates(ctx context.Context, db events.Querier) (map[RequestState]int, error) {

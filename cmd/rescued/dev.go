@@ -55,7 +55,7 @@ func (d devCmd) Run(a *app) (err error) {
 	}
 	logFile, err := os.OpenFile(filepath.Join(dir, "rescued.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
-		return fmt.Errorf("write the log into %s: %w", dir, plain(err))
+		return fmt.Errorf("write the log into %s: %w; choose another with --data", dir, plain(err))
 	}
 	defer logFile.Close()
 	log := slog.New(slog.NewTextHandler(logFile, nil))
@@ -169,10 +169,23 @@ func (d *devCmd) check() error {
 			return fmt.Errorf("%s %d is not a port: use 1024 to 65535", name, port)
 		}
 	}
+	if d.EnvFile != "" {
+		if err := dirExists(filepath.Dir(d.EnvFile)); err != nil {
+			return fmt.Errorf("--env-file %s: %w; make its directory, or name another file", d.EnvFile, plain(err))
+		}
+	}
 	if d.Port == d.KafkaPort {
 		return fmt.Errorf("--port and --kafka-port are both %d: choose two", d.Port)
 	}
 	return nil
+}
+
+func dirExists(dir string) error {
+	info, err := os.Stat(dir)
+	if err == nil && !info.IsDir() {
+		return syscall.ENOTDIR
+	}
+	return err
 }
 
 // listen takes a port of 127.0.0.1; its error names the flag that chooses another.

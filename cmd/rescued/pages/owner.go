@@ -58,7 +58,7 @@ func (p *pages) owner(w http.ResponseWriter, r *http.Request) {
 	page := ownerPage{
 		common: p.common(t, t.OwnerTitle), Base: "/r/" + chi.URLParam(r, "token"), API: "/v1/tracking/" + chi.URLParam(r, "token"),
 		Promise: t.Promised(view.Promise.Minutes), State: t.States[view.State], Crew: "—",
-		Expected: p.clock(view.ExpectedAt), Due: p.clock(&view.DueAt),
+		Expected: p.expected(t, view.ExpectedAt, view.Now), Due: p.clock(&view.DueAt),
 		Car: joined(view.Vehicle.Plate, t.Problems[view.Problem], view.Location.Address), Code: view.ArrivalCode,
 		Left: left(view.DueAt.Sub(view.Now)), Story: story, Request: view,
 		MayConfirm: view.State == string(dispatch.RequestAssigned) || view.State == string(dispatch.RequestEnRoute),
@@ -66,6 +66,9 @@ func (p *pages) owner(w http.ResponseWriter, r *http.Request) {
 	}
 	if view.Crew != nil {
 		page.Crew = joined(view.Crew.Name, view.Crew.PlateMasked)
+	}
+	if view.ArrivedAt != nil || view.ClosedAt != nil {
+		page.Expected = p.clock(nil)
 	}
 	if view.ArrivedAt != nil {
 		page.Left, page.Code = fill(t.Live["arrived_at"], "time", p.clock(view.ArrivedAt)), ""

@@ -133,6 +133,15 @@ func (p *pages) clock(at *time.Time) string {
 	return at.In(p.Zone).Format("15:04:05")
 }
 
+// expected is when a crew is expected, and how long that is ago when it has
+// passed: a time that was not kept must not look like one that will be.
+func (p *pages) expected(t text, at *time.Time, now time.Time) string {
+	if at == nil || !now.After(*at) {
+		return p.clock(at)
+	}
+	return joined(p.clock(at), fill(t.Live["passed"], "time", left(now.Sub(*at))))
+}
+
 // left is mm:ss, or h:mm:ss from an hour on; past the moment it begins with −.
 func left(d time.Duration) string {
 	sign := ""

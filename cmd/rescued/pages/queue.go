@@ -15,6 +15,7 @@ type queueRow struct {
 	Shape, TierWord, Left           string
 	Plate, Problem, Priority, Place string
 	Crew, Expected, Opened          string
+	ExpectedWord, OpenedWord        string // the columns' names, where there is no room for columns
 }
 
 // counter is one of the figures above the queue; it filters it too.
@@ -44,7 +45,7 @@ func (p *pages) queue(w http.ResponseWriter, r *http.Request) {
 		p.fail(w, r, t, err)
 		return
 	}
-	page := queuePage{common: p.common(t, t.QueueTitle), Columns: t.Columns}
+	page := queuePage{common: p.common(t, t.QueueTitle), Columns: t.Columns, Blank: named(t, queueRow{})}
 	for _, row := range snap.Rows {
 		shown, err := p.queueRow(t, row, snap)
 		if err != nil {
@@ -76,7 +77,7 @@ func (p *pages) queueRow(t text, row dispatch.QueueRow, snap dispatch.QueueSnaps
 	out := queueRow{
 		ID: row.ID.String(), Tier: tier, JSON: data, Shape: shapes[tier], TierWord: t.Tiers[tier],
 		Left: left(row.DueAt.Sub(snap.Now)), Plate: row.PlateMasked, Problem: t.Problems[row.Problem],
-		Place: joined(row.AreaName, row.Address), Expected: p.clock(row.ExpectedAt), Opened: p.clock(&row.OpenedAt),
+		Place: joined(row.AreaName, row.Address), Expected: p.expected(t, row.ExpectedAt, snap.Now), Opened: p.clock(&row.OpenedAt),
 	}
 	if row.Priority >= 0 && row.Priority < len(t.Priorities) {
 		out.Priority = t.Priorities[row.Priority]
@@ -93,7 +94,12 @@ func (p *pages) queueRow(t text, row dispatch.QueueRow, snap dispatch.QueueSnaps
 	default:
 		out.Crew = t.Live["waiting"]
 	}
-	return out, nil
+	return named(t, out), nil
+}
+
+func named(t text, row queueRow) queueRow {
+	row.ExpectedWord, row.OpenedWord = t.ExpectedWord, t.OpenedWord
+	return row
 }
 
 func joined(parts ...string) string {

@@ -21,7 +21,7 @@ type text struct {
 	AddressLabel, RoadLabel, PlateLabel, EnergyLabel      string
 	ProblemLabel, NameLabel, PhoneLabel, AskButton        string
 	AskPromise, NotFoundTitle, NotFoundText               string
-	LoginTitle, LoginText                                 string
+	LoginTitle, LoginText, OpenedWord                     string
 
 	fast, promise, outside string
 
@@ -80,7 +80,7 @@ var texts = map[string]text{
 		NoScript: "未启用 JavaScript：此页显示打开时的状态，请刷新以更新。",
 		Summary:  "等待到达 {all} 单，已超时 {breached} 单，无人可派 {stranded} 单",
 
-		OwnerTitle: "我的救援", StateWord: "状态", CrewWord: "救援队", ExpectedWord: "预计到达", DueWord: "承诺时间", CarWord: "车辆",
+		OwnerTitle: "我的救援", StateWord: "状态", CrewWord: "救援队", ExpectedWord: "预计到达", OpenedWord: "请求时间", DueWord: "承诺时间", CarWord: "车辆",
 		CodeTitle: "到达确认码", CodeHint: "救援人员到达后，请把确认码告诉他；确认码证明他已到您身边。",
 		OwedTitle: "承诺与赔付", StoryTitle: "进展", ConfirmButton: "救援人员已到达", CancelButton: "取消救援",
 		CancelHint: "承诺时间之前取消不产生赔付。",
@@ -134,7 +134,7 @@ var texts = map[string]text{
 		},
 		Live: map[string]string{
 			"live": "实时", "reconnecting": "重连中 {seconds} 秒", "stopped_at": "数据停在 {time}", "offered": "已询问，剩", "round": "第 {n} 次",
-			"stranded": "无人可派", "waiting": "待派单", "unproven": "到达待核实", "left": "距承诺时间", "overdue": "已超过承诺时间",
+			"stranded": "无人可派", "waiting": "待派单", "unproven": "到达待核实", "passed": "已过 {time}", "left": "距承诺时间", "overdue": "已超过承诺时间",
 			"arrived_at": "{time} 已到达", "away": "距您 {km} 公里（{time}）", "owed": "应赔付 {amount}",
 			"locating": "正在定位…", "located": "已定位，误差约 {metres} 米", "not_located": "无法定位，请手工填写。",
 		},
@@ -145,7 +145,7 @@ var texts = map[string]text{
 		NoScript: "JavaScript is off: this page shows the state when it was opened; reload to update.",
 		Summary:  "{all} waiting for help to arrive, {breached} breached, {stranded} stranded",
 
-		OwnerTitle: "Your rescue", StateWord: "State", CrewWord: "Crew", ExpectedWord: "Expected", DueWord: "Promised by", CarWord: "Car",
+		OwnerTitle: "Your rescue", StateWord: "State", CrewWord: "Crew", ExpectedWord: "Expected", OpenedWord: "Called", DueWord: "Promised by", CarWord: "Car",
 		CodeTitle: "Arrival code", CodeHint: "Tell it to the crew when they stand before you; it proves that they arrived.",
 		OwedTitle: "Promise and compensation", StoryTitle: "What happened", ConfirmButton: "The crew is here", CancelButton: "Cancel",
 		CancelHint: "Cancelling before the promised time pays nothing.",
@@ -199,7 +199,7 @@ var texts = map[string]text{
 		},
 		Live: map[string]string{
 			"live": "live", "reconnecting": "reconnecting, {seconds} s", "stopped_at": "data stopped at {time}", "offered": "asked,", "round": "try {n}",
-			"stranded": "stranded", "waiting": "waiting", "unproven": "arrival unproven", "left": "left of the promise", "overdue": "past the promised time",
+			"stranded": "stranded", "waiting": "waiting", "unproven": "arrival unproven", "passed": "{time} ago", "left": "left of the promise", "overdue": "past the promised time",
 			"arrived_at": "arrived {time}", "away": "{km} km away ({time})", "owed": "{amount} is owed",
 			"locating": "Finding your position…", "located": "Found, within about {metres} m", "not_located": "No position; please fill it in.",
 		},

@@ -26,6 +26,14 @@ function leftText(ms) {
   return (ms < 0 ? '−' : '') + (h ? h + ':' + two(m) : two(m)) + ':' + two(s % 60);
 }
 
+// expectedText says when a crew is expected, and how long that is ago when it
+// has passed.
+function expectedText(at) {
+  if (!at) return '—';
+  const late = business.now() - Date.parse(at), clock = clockText(Date.parse(at));
+  return late > 0 ? clock + ' · ' + words.passed.replace('{time}', leftText(late)) : clock;
+}
+
 function yuan(fen) { return '¥' + (fen / 100).toFixed(2); }
 
 // follow listens to a stream and keeps the words about its freshness. EventSource

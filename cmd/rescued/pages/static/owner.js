@@ -28,6 +28,7 @@ function owedText() {
 }
 
 function paint() {
+  el('clock').textContent = clockText(business.now());
   const due = Date.parse(r.due_at), now = business.now();
   const ended = r.arrived_at || r.closed_at;
   const left = el('left');
@@ -38,7 +39,7 @@ function paint() {
   left.setAttribute('role', ended ? 'status' : 'timer');
   el('what').textContent = ended ? '' : now > due ? words.overdue : words.left;
   el('state').textContent = words['state_' + r.state] || r.state;
-  el('expected').textContent = r.expected_at && !ended ? clockText(Date.parse(r.expected_at)) : '—';
+  el('expected').textContent = ended ? '—' : expectedText(r.expected_at);
   el('crew').textContent = crewText() || '—';
   el('away').textContent = away();
   show('code-card', Boolean(r.arrival_code) && !ended);
@@ -46,6 +47,7 @@ function paint() {
   show('confirm', ['assigned', 'en_route'].includes(r.state));
   show('cancel', !['done', 'cancelled'].includes(r.state));
   el('owed').textContent = owedText();
+  el('owed').hidden = !owedText();
   const reasons = (r.guarantee && r.guarantee.reasons) || [];
   el('reasons').replaceChildren(...reasons.map((x) => {
     const li = document.createElement('li');

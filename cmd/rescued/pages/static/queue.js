@@ -50,7 +50,7 @@ function paint(tr, r) {
   set('priority', words.priorities[r.priority] || '');
   set('place', [r.area_name || r.area, r.address].filter(Boolean).join(' · '));
   set('opened', clockText(Date.parse(r.opened_at)));
-  set('expected', r.expected_at ? clockText(Date.parse(r.expected_at)) : '—');
+  set('expected', expectedText(r.expected_at));
   set('crew', crewText(r));
   tr.querySelector('.crew').classList.toggle('stranded', Boolean(r.stranded_at || r.unproven));
   tr.hidden = !filters[filter](r);
