@@ -88,6 +88,9 @@ func (p Policy) outcome(a account) []events.Reason {
 			EN: fmt.Sprintf("Late by %s, within the grace of %s: on time", spanEN(v.Late), spanEN(p.grace()))}}
 	case v.Outcome == OutcomeMet:
 		early := v.DueAt.Sub(v.StoppedAt)
+		if early > time.Second {
+			early = early.Truncate(time.Second) // no amount hangs on it
+		}
 		if early == 0 {
 			return []events.Reason{{Code: "on_time", ZH: "准时到达", EN: "On time, at the last moment"}}
 		}

@@ -29,6 +29,7 @@ type ownerPage struct {
 	Reasons               []string
 	Story                 []step
 	MayConfirm, MayCancel bool
+	Ended                 bool // nothing is counted down any more
 	Request               dispatch.RequestView // for the script
 }
 
@@ -68,7 +69,7 @@ func (p *pages) owner(w http.ResponseWriter, r *http.Request) {
 		page.Crew = joined(view.Crew.Name, view.Crew.PlateMasked)
 	}
 	if view.ArrivedAt != nil || view.ClosedAt != nil {
-		page.Expected = p.clock(nil)
+		page.Ended, page.Expected = true, p.clock(nil)
 	}
 	if view.ArrivedAt != nil {
 		page.Left, page.Code = fill(t.Live["arrived_at"], "time", p.clock(view.ArrivedAt)), ""

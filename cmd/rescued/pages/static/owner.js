@@ -36,6 +36,7 @@ function paint() {
     ? words.arrived_at.replace('{time}', clockText(Date.parse(r.arrived_at)))
     : r.closed_at ? words['state_' + r.state] : leftText(due - now);
   left.classList.toggle('over', !ended && now > due);
+  left.classList.toggle('ended', Boolean(ended));
   left.setAttribute('role', ended ? 'status' : 'timer');
   el('what').textContent = ended ? '' : now > due ? words.overdue : words.left;
   el('state').textContent = words['state_' + r.state] || r.state;
