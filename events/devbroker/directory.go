@@ -52,7 +52,12 @@ func openDirectory(dir string) (*directory, error) {
 	}, nil
 }
 
-func (d *directory) unlock() { d.lock.Close() }
+// unlock says so itself: a child that is being forked shares the open file
+// until its exec, and closing ours would leave the lock with it.
+func (d *directory) unlock() {
+	_ = syscall.Flock(int(d.lock.Fd()), syscall.LOCK_UN)
+	_ = d.lock.Close()
+}
 
 // close gives the directory up and, when all is in order there, marks the
 // stop as clean. The broker has written and synced its files.

@@ -24,6 +24,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -176,6 +177,9 @@ func (c *Cluster) cleanup() {
 	if c.opts.Throwaway {
 		_ = os.RemoveAll(c.dir)
 	}
+	// Said so itself: a child that is being forked shares the open file until
+	// its exec, and closing ours would leave the lock with it.
+	_ = syscall.Flock(int(c.lock.Fd()), syscall.LOCK_UN)
 	_ = c.lock.Close()
 }
 
