@@ -20,6 +20,7 @@ toolchain:
 
 .PHONY: build
 build: toolchain ## build bin/rescued
+	@[ -x $(BIN) ] || echo "building $(BIN): the first time takes a few minutes, it fetches and compiles what it needs"
 	@$(GO) build -trimpath -ldflags "-X main.version=$(VERSION)" -o $(BIN) ./cmd/rescued
 
 .PHONY: run
