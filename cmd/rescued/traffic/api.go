@@ -273,15 +273,14 @@ func (c *Clock) sync(ctx context.Context) error {
 		Now   time.Time `json:"now"`
 		Speed float64   `json:"speed"`
 	}
-	asked := time.Now()
 	if _, err := c.api.call(ctx, http.MethodGet, "/v1/clock", "", nil, &at); err != nil {
 		return fmt.Errorf("read the system's clock: %w", err)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	// The answer left after the question was asked: counting from then can only
-	// put this clock behind the system's, never ahead of it.
-	c.now, c.heard, c.speed = at.Now, asked.Add(time.Since(asked)), at.Speed
+	// The answer was true when it left: counting from when it came can only put
+	// this clock behind the system's, never ahead of it.
+	c.now, c.heard, c.speed = at.Now, time.Now(), at.Speed
 	return nil
 }
 

@@ -151,7 +151,10 @@ func (f Feed) progress(ctx context.Context, s *Stream) {
 		total, sent := len(s.Calls), s.Sent()
 		counts := ReportOf(s.Rows()).Counts
 		done := barWidth * sent / max(total, 1)
-		line := fmt.Sprintf("[%s%s] %d of %d calls, %s", strings.Repeat("█", done), strings.Repeat("░", barWidth-done), sent, total, s.Clock.Now().Format("01-02 15:04"))
+		line := fmt.Sprintf("[%s%s] %d of %d calls", strings.Repeat("█", done), strings.Repeat("░", barWidth-done), sent, total)
+		if sent > 0 { // the file's own clock: whoever watches looks for the storm in it
+			line += ", up to " + s.Calls[sent-1].CalledAt.Format("2006-01-02 15:04")
+		}
 		line += fmt.Sprintf("  duplicates %d  invalid %d  in time %d  late %d", counts[Duplicate], counts[Invalid], counts[InTime], counts[Late])
 		if f.Live {
 			fmt.Fprintf(f.Out, "\r\033[K%s", line)
