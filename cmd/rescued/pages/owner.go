@@ -29,7 +29,7 @@ type ownerPage struct {
 	Reasons               []string
 	Story                 []step
 	MayConfirm, MayCancel bool
-	Ended                 bool // nothing is counted down any more
+	Ended                 bool                 // nothing is counted down any more
 	Request               dispatch.RequestView // for the script
 }
 

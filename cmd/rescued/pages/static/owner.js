@@ -74,11 +74,10 @@ async function refreshStory() {
 }
 
 function heard(d) {
-  const version = r.version;
   r = d;
   if (d.now) business.set(d.now, business.speed);
   paint();
-  if (d.version !== version) refreshStory();
+  refreshStory(); // what is owed changes without a new version of the request
 }
 
 follow(document.body.dataset.api + '/stream', {
