@@ -45,16 +45,21 @@ func TestABareTapStopsNoClock(t *testing.T) {
 	require.Equal(t, second, *r.ArrivedAt)
 }
 
+// stood is a crew that has stood at the car of its request, with the two fixes
+// that prove it once its trail is noted.
+func (w *world) stood() (c dispatch.Crew, r dispatch.Request, first, second dispatch.Fix) {
+	c = w.crew(2000)
+	r = w.assigned(c)
+	w.clock.advance(10 * time.Minute)
+	first = w.sight(c, 40)
+	w.clock.advance(25 * time.Second)
+	return c, r, first, w.sight(c, 30)
+}
+
 func TestEarlierProofComesToLight(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	c := w.crew(2000)
-	r := w.assigned(c)
-	w.clock.advance(10 * time.Minute)
-	there := w.clock.Now()
-	first := w.sight(c, 40)
-	w.clock.advance(25 * time.Second)
-	second := w.sight(c, 30)
+	c, r, first, second := w.stood()
 	w.clock.advance(5 * time.Minute)
 	r, err := w.ConfirmArrival(w.ctx, ownerOf(r), r.ID, time.Time{})
 	require.NoError(t, err)
@@ -70,9 +75,9 @@ func TestEarlierProofComesToLight(t *testing.T) {
 		require.NoError(t, w.NoteFixes(w.ctx, c.ID, []dispatch.Fix{second, first}))
 	}
 	r = w.reload(r)
-	require.Equal(t, there, *r.ArrivedAt)
+	require.Equal(t, first.At, *r.ArrivedAt)
 	require.Equal(t, dispatch.ByGPS, r.ArrivalSource)
-	require.Equal(t, there, *r.Evidence.GPSAt)
+	require.Equal(t, first.At, *r.Evidence.GPSAt)
 	require.NotNil(t, r.Evidence.OwnerAt, "all times are kept")
 	n := 0
 	for _, typ := range w.told(r) {
@@ -88,13 +93,7 @@ func TestEarlierProofComesToLight(t *testing.T) {
 func TestProofComesToLightAfterACancellation(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	c := w.crew(2000)
-	r := w.assigned(c)
-	w.clock.advance(10 * time.Minute)
-	there := w.clock.Now()
-	first := w.sight(c, 40)
-	w.clock.advance(25 * time.Second)
-	second := w.sight(c, 30)
+	c, r, first, second := w.stood()
 	w.clock.advance(time.Minute)
 	r, err := w.Cancel(w.ctx, ownerOf(r), r.ID, "it runs again", 0)
 	require.NoError(t, err)
@@ -104,7 +103,7 @@ func TestProofComesToLightAfterACancellation(t *testing.T) {
 	require.NoError(t, w.NoteFixes(w.ctx, c.ID, []dispatch.Fix{first, second}))
 	r = w.reload(r)
 	require.Equal(t, dispatch.RequestCancelled, r.State)
-	require.Equal(t, there, *r.ArrivedAt)
+	require.Equal(t, first.At, *r.ArrivedAt)
 	require.Contains(t, w.told(r), events.CrewArrived{}.EventType())
 	require.Equal(t, next, w.reload(next), "the same fixes are older than the next request")
 
