@@ -204,6 +204,13 @@ func TestPositionsAreTakenOneByOne(t *testing.T) {
 	require.Equal(t, http.StatusBadRequest, none.Status)
 	require.Equal(t, map[string]string{"positions[0].datum": "unknown", "positions[1].accuracy_m": "range"}, none.fields())
 
+	// One that is no fix at all is a mistake in the sender's program.
+	shapeless := send(crew, position(now.Add(time.Second), 1), with(position(now, 1), "north", "lat"), with(position(now, 1), 5, "fixed_at"), with(position(now, 1), 3, "speed"))
+	require.Equal(t, http.StatusBadRequest, shapeless.Status)
+	require.Equal(t, map[string]string{"positions[1].lat": "type", "positions[2].fixed_at": "type", "positions[3].speed": "unknown"}, shapeless.fields())
+	unmoved, _ := e.svc.LastFix(crewID(t, crew))
+	require.Equal(t, fix, unmoved, "the good one beside them was not taken")
+
 	foreign := with(position(now, 1), other.Subject, "crew_id")
 	require.Equal(t, http.StatusForbidden, send(crew, foreign).Status)
 	require.Equal(t, http.StatusForbidden, send(provider, foreign).Status)

@@ -228,9 +228,9 @@ func TestMessagesAreReadLikeBodies(t *testing.T) {
 	t.Parallel()
 	m := web.NewMessage[call]()
 	for body, want := range map[string]string{
-		`{"phone":1,"location":{"lat":"x","lng":181,"datum":"mars"},"crew":"req_1","seats":300,"colour":"red"}`: "colour unknown, crew format, location.datum enum, location.lat type, location.lng range, phone type",
-		`{"Phone":"13800000000","location":{"lat":1e999,"lng":2,"datum":"wgs84"}}`:                              "Phone unknown, location.lat range, phone required",
-		`{"phone":"13800000000","location":{"lat":1,"lng":2,"datum":"wgs84"},"seats":300}`:                      "seats range",
+		`{"phone":1,"location":{"lat":"x","lng":181,"datum":"mars","road":"G4"},"crew":"req_1","seats":300,"colour":"red"}`: "colour unknown, crew format, location.datum enum, location.lat type, location.lng range, location.road unknown, phone type",
+		`{"Phone":"13800000000","location":{"lat":1e999,"lng":2,"datum":"wgs84"}}`:                                          "Phone unknown, location.lat range, phone required",
+		`{"phone":"13800000000","location":{"lat":1,"lng":2,"datum":"wgs84"},"seats":300}`:                                  "seats range",
 		`{"phone":"1380000\u00000"}`: "phone nul",
 		goodCall:                     "",
 	} {
