@@ -11,8 +11,6 @@ import (
 )
 
 const (
-	// maxPositions is how many fixes one call may bring.
-	maxPositions = 1000
 	// futureFix is how far ahead of the business clock a device's clock may
 	// run before its fix is refused.
 	futureFix = time.Minute

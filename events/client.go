@@ -63,7 +63,7 @@ func (c ClientConfig) options(more ...kgo.Opt) ([]kgo.Opt, error) {
 	}
 	for _, b := range c.Brokers {
 		if _, _, err := net.SplitHostPort(b); err != nil {
-			return nil, fmt.Errorf("Kafka broker %q is not host:port", b)
+			return nil, fmt.Errorf("broker %q is not host:port", b)
 		}
 	}
 	opts := []kgo.Opt{

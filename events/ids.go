@@ -60,9 +60,8 @@ type (
 )
 
 // NewID makes a fresh identifier: events.NewID[events.RequestID]().
-func NewID[T interface{ fresh() T }]() T {
-	var zero T
-	return zero.fresh()
+func NewID[T interface{ of(uuid.UUID) T }]() T {
+	return IDFromUUID[T](uuid.Must(uuid.NewV7()))
 }
 
 // ParseID reads the written form: events.ParseID[events.RequestID]("req_…").
@@ -78,9 +77,9 @@ func IDFromUUID[T interface{ of(uuid.UUID) T }](u uuid.UUID) T {
 	return zero.of(u)
 }
 
-func (ID[K]) fresh() ID[K]         { return ID[K]{uuid.Must(uuid.NewV7())} }
 func (ID[K]) of(u uuid.UUID) ID[K] { return ID[K]{u} }
-func (ID[K]) parse(s string) (ID[K], error) {
+
+func (id ID[K]) parse(s string) (ID[K], error) {
 	var k K
 	rest, ok := strings.CutPrefix(s, k.prefix()+"_")
 	u, err := uuid.Parse(rest)
@@ -91,7 +90,7 @@ func (ID[K]) parse(s string) (ID[K], error) {
 			Detail: fmt.Sprintf("%.60q is not an identifier of the form %s_ followed by a UUID.", s, k.prefix()),
 		}
 	}
-	return ID[K]{u}, nil
+	return id.of(u), nil
 }
 
 // IsZero reports whether the identifier names nothing.

@@ -240,7 +240,7 @@ func watchPostgres(ctx context.Context, cluster *local.Cluster) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		return fmt.Errorf("the private Postgres ended by itself: %w; its log is postgres.log in the data directory", err)
+		return fmt.Errorf("%w; its log is postgres.log in the data directory", err)
 	}
 }
 

@@ -45,15 +45,6 @@ type answer struct {
 
 func (a answer) String() string { return fmt.Sprintf("%d %s", a.status, a.body) }
 
-// code is a problem's stable code.
-func (a answer) code() string {
-	var p struct {
-		Code string `json:"code"`
-	}
-	_ = json.Unmarshal(a.body, &p)
-	return p.Code
-}
-
 // ask makes one call to one address. in is JSON, or nil for no body.
 func (c client) ask(ctx context.Context, base, method, path string, in any, header ...string) (answer, error) {
 	var body io.Reader

@@ -36,7 +36,7 @@ func serverAccount() (*account, error) {
 			return &account{name: "account " + name, uid: uint32(uid), gid: uint32(gid), drop: true}, nil
 		}
 	}
-	return nil, errors.New("Postgres does not run as root and there is no account postgres or nobody to run it: create one with useradd --system postgres, or run as an ordinary user")
+	return nil, errors.New("there is no account postgres or nobody for Postgres, which does not run as root: create one with useradd --system postgres, or run as an ordinary user")
 }
 
 // procAttr puts the program in a process group of its own, so that a

@@ -16,7 +16,7 @@ const maxSocketPath = 103
 
 func (c *Cluster) prepareDir() error {
 	if door := c.acct.barrier(c.dir); door != "" {
-		return fmt.Errorf("Postgres runs as %s, which may not enter %s: choose a directory elsewhere, such as /var/lib/rescued, or allow it with chmod o+x %s", c.acct.name, door, door)
+		return fmt.Errorf("%s, which runs Postgres, may not enter %s: choose a directory elsewhere, such as /var/lib/rescued, or allow it with chmod o+x %s", c.acct.name, door, door)
 	}
 	if left, err := os.ReadDir(c.dir); c.opts.Throwaway && err == nil && len(left) > 0 {
 		return fmt.Errorf("%s is not empty and a throw-away cluster removes its directory: choose a new one", c.dir)
@@ -28,7 +28,7 @@ func (c *Cluster) prepareDir() error {
 	// come out closed to the account.
 	if door := c.acct.barrier(c.dir); door != "" {
 		if err := os.Chmod(c.dir, 0o755); err != nil || c.acct.barrier(c.dir) != "" {
-			return fmt.Errorf("Postgres runs as %s, which may not enter %s: allow it with chmod o+x %s", c.acct.name, door, door)
+			return fmt.Errorf("%s, which runs Postgres, may not enter %s: allow it with chmod o+x %s", c.acct.name, door, door)
 		}
 	}
 	return nil

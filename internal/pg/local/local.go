@@ -117,7 +117,7 @@ func Start(ctx context.Context, opts Options) (_ *Cluster, err error) {
 	go func() {
 		<-c.srv.exited
 		if !c.srv.stopping.Load() {
-			c.done <- explain(fmt.Errorf("Postgres ended by itself: %w", errOr(c.srv.err, "somebody stopped it")), c.dir, c.logTail())
+			c.done <- explain(fmt.Errorf("the private Postgres ended by itself: %w", errOr(c.srv.err, "somebody stopped it")), c.dir, c.logTail())
 		}
 		close(c.done)
 	}()

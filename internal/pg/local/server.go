@@ -122,10 +122,10 @@ func (c *Cluster) launchOnce(ctx context.Context) error {
 		case <-srv.exited:
 			c.dismissWatchdog()
 			said := c.logSince(begin)
-			return explain(fmt.Errorf("Postgres did not start: %w", errOr(srv.err, "it ended")), c.dir, said)
+			return explain(fmt.Errorf("the private Postgres did not start: %w", errOr(srv.err, "it ended")), c.dir, said)
 		case <-ctx.Done():
 			_ = srv.stop(context.WithoutCancel(ctx))
-			return explain(fmt.Errorf("Postgres did not answer in time, see %s: %w", c.logPath(), ctx.Err()), c.dir, c.logSince(begin))
+			return explain(fmt.Errorf("the private Postgres did not answer in time, see %s: %w", c.logPath(), ctx.Err()), c.dir, c.logSince(begin))
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
@@ -179,7 +179,7 @@ func (s *server) stop(ctx context.Context) error {
 		_ = s.process.Kill()
 		<-s.exited
 	}
-	return fmt.Errorf("Postgres was stopped hard: %w", ctx.Err())
+	return fmt.Errorf("the private Postgres was stopped hard: %w", ctx.Err())
 }
 
 // pickPort settles the TCP port: the one kept from last time if free, else
