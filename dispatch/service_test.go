@@ -78,6 +78,12 @@ func TestARescueFromCallToDone(t *testing.T) {
 	require.Equal(t, 1, st.Done)
 	require.Equal(t, 1, st.FirstOffers)
 	require.Positive(t, st.OfferP50)
+	w.sight(near, 50)
+	require.Len(t, w.match(w.open()), 1)
+	st, err = w.Stats(w.ctx)
+	require.NoError(t, err)
+	require.Equal(t, 2, st.FirstOffers)
+	require.Greater(t, st.OfferP99, st.OfferP50, "of two, one is the slower")
 }
 
 func TestOffersCascadeAndNeverComeTwice(t *testing.T) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"testing"
@@ -104,6 +105,28 @@ func TestEnvFileIsShellAssignments(t *testing.T) {
 	info, err := os.Stat(file)
 	require.NoError(t, err)
 	require.Equal(t, os.FileMode(0o600), info.Mode().Perm(), "tokens are nobody else's")
+}
+
+// Nothing is started, nor any directory made, for settings that cannot be.
+func TestDevRefusesBeforeItStarts(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	data := filepath.Join(dir, "data")
+	for want, args := range map[string][]string{
+		"--speed 601 is out of range":                  {"--speed", "601"},
+		"--kafka-port 65536 is not a port":             {"--kafka-port", "65536"},
+		"--port and --kafka-port are both 9092":        {"--port", "9092"},
+		"--env-file " + file + "/env: not a directory": {"--env-file", filepath.Join(file, "env")},
+		"--env-file " + dir + "/no/env: no such file":  {"--env-file", filepath.Join(dir, "no", "env")},
+	} {
+		var out, errs bytes.Buffer
+		require.Equal(t, 1, run(t.Context(), append([]string{"dev", "--data", data}, args...), nil, &out, &errs))
+		require.Contains(t, errs.String(), want)
+		require.Empty(t, out.String())
+		require.NoDirExists(t, data)
+	}
 }
 
 func TestFeedSelection(t *testing.T) {
