@@ -27,6 +27,7 @@ type cli struct {
 	Dev         devCmd         `cmd:"" help:"Start the whole system in this process, with demonstration traffic: what make run does."`
 	Serve       serveCmd       `cmd:"" help:"Run the service against an outside Postgres and Kafka, in one or more roles."`
 	Feed        feedCmd        `cmd:"" help:"Stream a demand file into a running system, with crews that answer, and account for every row."`
+	Replay      replayCmd      `cmd:"" help:"Replay a demand file against a fleet, without a clock: what would have been on time, under which policy."`
 	Areas       areasCmd       `cmd:"" help:"Import or list the areas the service covers."`
 	Token       tokenCmd       `cmd:"" help:"Issue, list and revoke access tokens."`
 	Migrate     migrateCmd     `cmd:"" help:"Bring the database to this version's schema."`
