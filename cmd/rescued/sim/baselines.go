@@ -13,36 +13,44 @@ import (
 // that is newly idle.
 type nearest struct {
 	taken marks // crews committed in this decision
-	old   []int // waiting requests to weigh
+	left  int   // newly idle crews not yet committed
 }
 
 // Decide implements Policy.
 func (p *nearest) Decide(v *View, out *Orders) {
 	p.taken.reset(len(v.Crews))
-	p.old = p.old[:0]
+	p.left = len(v.NewIdle)
+	fresh := v.NewWaiting
 	if p.wanted(v) {
-		p.old = append(p.old, v.Waiting...)
-	} else {
-		p.old = append(p.old, v.NewWaiting...)
-	}
-	left := len(v.NewIdle)
-	for _, r := range p.old {
-		_, fresh := slices.BinarySearch(v.NewWaiting, r)
-		if !fresh && (left == 0 || !p.anyNew(v, r)) {
-			continue
-		}
-		need, at := v.Requests[r].Need, v.Requests[r].At
-		for c := range v.IdleNear(at, need) {
-			if p.taken.has(c) {
+		for _, r := range v.Waiting {
+			if p.left == 0 {
+				break
+			}
+			if len(fresh) > 0 && fresh[0] == r {
+				fresh = fresh[1:]
+			} else if !p.anyNew(v, r) {
 				continue
 			}
-			p.taken.set(c)
-			out.Commit(c, r)
-			if _, isNew := slices.BinarySearch(v.NewIdle, c); isNew {
-				left--
-			}
-			break
+			p.serve(v, out, r)
 		}
+	}
+	for _, r := range fresh {
+		p.serve(v, out, r)
+	}
+}
+
+// serve commits the free crew that is nearest to a request, if there is one.
+func (p *nearest) serve(v *View, out *Orders, r int) {
+	for c := range v.IdleNear(v.Requests[r].At, v.Requests[r].Need) {
+		if p.taken.has(c) {
+			continue
+		}
+		p.taken.set(c)
+		out.Commit(c, r)
+		if _, isNew := slices.BinarySearch(v.NewIdle, c); isNew {
+			p.left--
+		}
+		return
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"time"
 )
 
 // Change is what another run did to one request.
@@ -48,7 +47,7 @@ func Compare(w io.Writer, nameA, nameB string, a, b []Row) error {
 		return fmt.Errorf("%s has %d requests and %s has %d; compare two runs of the same demand and kind", nameA, len(a), nameB, len(b))
 	}
 	counts := map[Change]int{}
-	moved := map[Change]time.Duration{} // change of arrival, of requests served by both
+	moved := map[Change]float64{} // minutes of arrival, of requests served by both
 	for i := range a {
 		if !a[i].CalledAt.Equal(b[i].CalledAt) {
 			return fmt.Errorf("request %d was called at %s in %s and at %s in %s; compare two runs of the same demand and kind",
@@ -57,7 +56,7 @@ func Compare(w io.Writer, nameA, nameB string, a, b []Row) error {
 		c := Changed(a[i], b[i])
 		counts[c]++
 		if a[i].Served() && b[i].Served() {
-			moved[c] += b[i].ArrivedAt.Sub(a[i].ArrivedAt)
+			moved[c] += b[i].ArrivedAt.Sub(a[i].ArrivedAt).Minutes()
 		}
 	}
 	out := bufio.NewWriter(w)
@@ -82,7 +81,7 @@ func Compare(w io.Writer, nameA, nameB string, a, b []Row) error {
 	for _, c := range []Change{Gained, Lost, Sooner, Later, Same} {
 		average := ""
 		if counts[c] > 0 && c != Same {
-			average = fmt.Sprintf("%+.1f min", moved[c].Minutes()/float64(counts[c]))
+			average = fmt.Sprintf("%+.1f min", moved[c]/float64(counts[c]))
 		}
 		fmt.Fprintf(out, "%-10s %9d   %s\n", c, counts[c], average)
 	}

@@ -72,7 +72,7 @@ func (e *engine) release(c commitment) error {
 	e.view.Requests[left].Swaps++
 	e.wait(left)
 	e.active--
-	crew.working += e.view.Now.Sub(crew.CommittedAt)
+	crew.working += milliseconds(e.view.Now.Sub(crew.CommittedAt))
 	e.view.engaged.Remove(c.crew)
 	if err := e.stop(c.crew); err != nil {
 		return err
@@ -127,7 +127,7 @@ func (e *engine) commit(c commitment) error {
 	case !waits:
 		return fmt.Errorf("it does not wait: crew %s has it", e.crewName(r.Crew))
 	}
-	v.Waiting = slices.Delete(v.Waiting, at, at+1)
+	v.Waiting = cut(v.Waiting, at)
 	v.open.Remove(c.request)
 	v.standing.SetFree(c.crew, false)
 	r.Crew = c.crew
@@ -137,6 +137,16 @@ func (e *engine) commit(c commitment) error {
 	v.engaged.Put(c.crew, r.At, crew.Can, true, v.Now)
 	e.active++
 	return nil
+}
+
+// cut removes one of a list, moving the shorter part of what is around it: in
+// a storm the first of many thousands go first.
+func cut(list []int, at int) []int {
+	if at < len(list)/2 {
+		copy(list[1:at+1], list[:at])
+		return list[1:]
+	}
+	return slices.Delete(list, at, at+1)
 }
 
 // depart begins a leg.

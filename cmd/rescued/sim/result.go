@@ -29,9 +29,9 @@ func (r Row) Response() time.Duration { return r.ArrivedAt.Sub(r.CalledAt) }
 // Result is what a run came to.
 type Result struct {
 	Rows []Row
-	// Working and Present are the time the fleet had a job, and was on shift or
-	// finishing a job after it, from the first call to the last crew freed.
-	Working, Present time.Duration
+	// WorkingMs and PresentMs are the time the fleet had a job, and was on shift
+	// or finishing a job after it, from the first call to the last crew freed.
+	WorkingMs, PresentMs int64
 }
 
 // record writes down the job a crew has finished.
@@ -62,10 +62,10 @@ func (w World) owed(row Row, due time.Time) sla.Fen {
 func (e *engine) result() *Result {
 	r := &Result{Rows: e.rows}
 	for _, c := range e.view.Crews {
-		r.Working += c.working
-		r.Present += c.present
+		r.WorkingMs += c.working
+		r.PresentMs += c.present
 		if c.State != Off {
-			r.Present += e.view.Now.Sub(c.since)
+			r.PresentMs += milliseconds(e.view.Now.Sub(c.since))
 		}
 	}
 	return r

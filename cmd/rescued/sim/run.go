@@ -256,7 +256,7 @@ func (e *engine) happen(ev event) error {
 		e.record(c)
 		c.Request, c.FreeAt = nobody, time.Time{}
 		e.active--
-		c.working += v.Now.Sub(c.CommittedAt)
+		c.working += milliseconds(v.Now.Sub(c.CommittedAt))
 		v.engaged.Remove(i)
 		e.settle(i)
 	case shifts:
@@ -303,7 +303,7 @@ func (e *engine) wait(i int) {
 	r := &v.Requests[i]
 	r.Crew = nobody
 	at, _ := slices.BinarySearch(v.Waiting, i)
-	v.Waiting = slices.Insert(v.Waiting, at, i)
+	v.Waiting = slices.Insert(v.Waiting, at, i) // nearly always at the end
 	v.open.Put(i, r.At, ^r.Need, true, v.Now)
 }
 
@@ -347,9 +347,13 @@ func (e *engine) idle(i int) {
 func (e *engine) leave(i int) {
 	c := &e.view.Crews[i]
 	c.State = Off
-	c.present += e.view.Now.Sub(c.since)
+	c.present += milliseconds(e.view.Now.Sub(c.since))
 	e.view.standing.SetFree(i, false)
 }
+
+// milliseconds counts a duration. Sums are kept in it: the nanoseconds of a
+// large fleet's month do not fit.
+func milliseconds(d time.Duration) int64 { return int64(d / time.Millisecond) }
 
 // stamp writes a time as the files have it.
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }

@@ -45,7 +45,7 @@ func Summarise(w World, policy string, r *Result) (Summary, error) {
 	s := Summary{
 		Policy: policy, SLAPolicy: policyName(w.Pays), Requests: len(r.Rows), Crews: len(w.Fleet),
 	}
-	var response, late time.Duration
+	var response, late int64 // milliseconds
 	waits := make([]time.Duration, 0, len(r.Rows))
 	for _, row := range r.Rows {
 		s.Diversions += row.Swaps
@@ -55,10 +55,10 @@ func Summarise(w World, policy string, r *Result) (Summary, error) {
 		}
 		s.Served++
 		waits = append(waits, row.Response())
-		response += row.Response()
+		response += milliseconds(row.Response())
 		if row.Late > 0 {
 			s.Late++
-			late += row.Late
+			late += milliseconds(row.Late)
 		} else {
 			s.OnTime++
 		}
@@ -72,9 +72,9 @@ func Summarise(w World, policy string, r *Result) (Summary, error) {
 	s.ResponseMeanS = mean(response, s.Served)
 	s.ResponseP50S, s.ResponseP90S = percentile(waits, 50), percentile(waits, 90)
 	s.ResponseP99S, s.ResponseMaxS = percentile(waits, 99), percentile(waits, 100)
-	s.LateMeanS, s.LateTotalS = mean(late, s.Late), seconds(late)
-	if r.Present > 0 {
-		s.CrewUtilisation = rounded(float64(r.Working)/float64(r.Present), 6)
+	s.LateMeanS, s.LateTotalS = mean(late, s.Late), rounded(float64(late)/1000, 3)
+	if r.PresentMs > 0 {
+		s.CrewUtilisation = rounded(float64(r.WorkingMs)/float64(r.PresentMs), 6)
 	}
 	return s, nil
 }
@@ -97,11 +97,12 @@ func share(n, of int) float64 {
 	return rounded(float64(n)/float64(of), 6)
 }
 
-func mean(sum time.Duration, n int) float64 {
+// mean is in seconds, of a sum in milliseconds.
+func mean(sum int64, n int) float64 {
 	if n == 0 {
 		return 0
 	}
-	return rounded(sum.Seconds()/float64(n), 3)
+	return rounded(float64(sum)/1000/float64(n), 3)
 }
 
 func seconds(d time.Duration) float64 { return rounded(d.Seconds(), 3) }

@@ -86,8 +86,8 @@ type Crew struct {
 	shift   Shift
 	leg     int // counts legs, so that the end of one left early is ignored
 	since   time.Time
-	working time.Duration // with a job
-	present time.Duration // on shift, or finishing
+	working int64 // milliseconds with a job
+	present int64 // milliseconds on shift, or finishing
 }
 
 // Travel is the driving time between two places, in whole microseconds.
