@@ -106,10 +106,10 @@ func WriteSweep(w io.Writer, all []Summary) error {
 // size of the fleet.
 func SweepPanels(all []Summary) []Panel {
 	onTime := func(s Summary) float64 { return 100 * s.OnTimeShare }
-	cost := func(s Summary) float64 { return float64(s.CompensationFen) / 100 }
+	cost := func(s Summary) float64 { return float64(s.CompensationFen) / 100_000 }
 	return []Panel{
 		{Title: "Arrivals on time", X: "crews", Y: "% of requests", Series: lines(all, onTime)},
-		{Title: "Compensation", X: "crews", Y: "yuan", Series: lines(all, cost)},
+		{Title: "Compensation", X: "crews", Y: "1,000 yuan", Series: lines(all, cost)},
 	}
 }
 
