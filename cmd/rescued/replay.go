@@ -27,11 +27,11 @@ type replayWorld struct {
 	Demand     string  `help:"Calls: CSV or CSV.gz with call_time,lat,lng,kind (WGS-84, UTC)." required:"" placeholder:"FILE.csv[.gz]"`
 	Kind       string  `help:"Only calls of this kind." placeholder:"KIND"`
 	KindNeed   string  `help:"JSON object from a kind to the capabilities it needs; a kind that is not in it needs none." placeholder:"MAP.json"`
-	SpeedKmh   float64 `help:"Driving speed." default:"30" placeholder:"KM/H"`
-	Detour     float64 `help:"Length of the road over the great circle." default:"1.35" placeholder:"FACTOR"`
-	ServiceMin float64 `help:"Minutes a crew works at the car." default:"30" placeholder:"MIN"`
-	TurnoutMin float64 `help:"Minutes from a crew's commitment to its departure." default:"2" placeholder:"MIN"`
-	PromiseMin float64 `help:"Promised minutes from call to arrival." default:"45" placeholder:"MIN"`
+	SpeedKmh   float64 `help:"Driving speed." default:"30"`
+	Detour     float64 `help:"Length of the road over the great circle." default:"1.35"`
+	ServiceMin float64 `help:"Minutes a crew works at the car." default:"30"`
+	TurnoutMin float64 `help:"Minutes from a crew's commitment to its departure." default:"2"`
+	PromiseMin float64 `help:"Promised minutes from call to arrival." default:"45"`
 	SLAPolicy  string  `name:"sla-policy" help:"What a late arrival pays: a policy document as the live service has it; example-45 by default. The promise itself is --promise-min." placeholder:"FILE.json"`
 }
 
@@ -39,12 +39,12 @@ type replayWorld struct {
 type replayRunCmd struct {
 	replayWorld
 	Fleet        string `help:"Crews: CSV with crew_id,lat,lng,capabilities,shift_start,shift_end." placeholder:"FILE.csv"`
-	PolicyAssign string `help:"Who goes where: ${enum}; promise is the live service's." enum:"nearest,closest,promise" default:"promise" placeholder:"POLICY"`
+	PolicyAssign string `help:"Who goes where: ${enum}; promise is the live service's." enum:"nearest,closest,promise" default:"promise"`
 	Out          string `help:"Write a row for each request; with --sweep, for each run, and the plot beside it as .svg." placeholder:"RUNS.csv"`
 	Summary      string `help:"Write the figures of the run." placeholder:"FILE.json"`
 	Legs         string `help:"Write a row for each committed leg." placeholder:"LEGS.csv"`
 	Sweep        string `help:"Run every policy with fleets of these sizes: crews=20..80, or crews=20..80/5. Each fleet is the first rows of --fleet, or drawn from the demand." placeholder:"crews=A..B"`
-	Seed         uint64 `help:"Seed of the places of a sweep's crews, when there is no --fleet." default:"1" placeholder:"N"`
+	Seed         uint64 `help:"Seed of the places of a sweep's crews, when there is no --fleet." default:"1"`
 }
 
 // Run replays.

@@ -15,9 +15,9 @@ import (
 // service's own is as good as it must be.
 type replayBenchCmd struct {
 	replayWorld
-	Crews []int    `help:"Sizes of fleet." default:"14,16,20,24,30,40" placeholder:"N,…"`
-	Seeds []uint64 `help:"Seeds of the crews' places, each a row of its own." default:"1" placeholder:"N,…"`
-	Out   string   `help:"Write the page here, and its plot beside it as .svg." default:"promise.md" placeholder:"FILE.md"`
+	Crews []int    `help:"Sizes of fleet." default:"14,16,20,24,30,40"`
+	Seeds []uint64 `help:"Seeds of the crews' places, each a row of its own." default:"1"`
+	Out   string   `help:"Write the page here, and its plot beside it as .svg." default:"promise.md"`
 }
 
 // Run runs every row over all cores, writes the page and the plot, and fails

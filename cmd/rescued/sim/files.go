@@ -15,32 +15,40 @@ import (
 )
 
 // Output is a file being written. It appears under its name when it is
-// complete, and not at all otherwise.
+// complete, and not at all otherwise; a device or a pipe is written at once.
 type Output struct {
 	*bufio.Writer
-	path string
-	temp *os.File
+	path   string
+	temp   *os.File
+	direct bool // temp is what is at path
 }
 
 // Create begins the file at path, beside which it is written until Close.
 func Create(path string) (*Output, error) {
+	if at, err := os.Stat(path); err == nil && !at.Mode().IsRegular() {
+		f, err := os.OpenFile(path, os.O_WRONLY, 0)
+		if err != nil {
+			return nil, fmt.Errorf("%s cannot be written: %s", path, reason(err))
+		}
+		return &Output{bufio.NewWriterSize(f, 1<<16), path, f, true}, nil
+	}
 	temp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
 	if err != nil {
 		return nil, fmt.Errorf("%s cannot be written: %s", path, reason(err))
 	}
-	return &Output{bufio.NewWriterSize(temp, 1<<16), path, temp}, nil
+	return &Output{bufio.NewWriterSize(temp, 1<<16), path, temp, false}, nil
 }
 
 // Close completes the file.
 func (o *Output) Close() error {
 	err := o.Flush()
-	if err == nil {
+	if err == nil && !o.direct {
 		err = o.temp.Chmod(0o644)
 	}
 	if closed := o.temp.Close(); err == nil {
 		err = closed
 	}
-	if err == nil {
+	if err == nil && !o.direct {
 		err = os.Rename(o.temp.Name(), o.path)
 	}
 	o.Discard()
@@ -53,7 +61,9 @@ func (o *Output) Close() error {
 // Discard gives the file up; after Close it does nothing.
 func (o *Output) Discard() {
 	o.temp.Close()
-	os.Remove(o.temp.Name())
+	if !o.direct {
+		os.Remove(o.temp.Name())
+	}
 }
 
 const (
