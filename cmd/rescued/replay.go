@@ -70,20 +70,31 @@ func (c replayRunCmd) Run(a *app) error {
 	return c.once(a, w)
 }
 
-// once makes one run and writes what was asked for.
-func (c replayRunCmd) once(a *app, w sim.World) (err error) {
+// once makes one run and writes what was asked for. The files are begun before
+// the run, so that a place that cannot be written to costs no waiting.
+func (c replayRunCmd) once(a *app, w sim.World) error {
 	policy, err := sim.NewPolicy(c.PolicyAssign)
 	if err != nil {
 		return err
 	}
-	progress := newProgress(a.stderr, "replay", len(w.Calls), "calls")
-	watch := sim.Watch{Progress: func(now time.Time, called int) { progress.at(called, now.Format(time.DateOnly)) }}
-	var legs *sim.Output
-	if c.Legs != "" {
-		if legs, err = sim.Create(c.Legs); err != nil {
+	var runs, figures, legs *sim.Output
+	for _, f := range []struct {
+		path string
+		into **sim.Output
+	}{{c.Out, &runs}, {c.Summary, &figures}, {c.Legs, &legs}} {
+		if f.path == "" {
+			continue
+		}
+		out, err := sim.Create(f.path)
+		if err != nil {
 			return err
 		}
-		defer legs.Discard()
+		defer out.Discard()
+		*f.into = out
+	}
+	progress := newProgress(a.stderr, "replay", len(w.Calls), "calls")
+	watch := sim.Watch{Progress: func(now time.Time, called int) { progress.at(called, now.Format(time.DateOnly)) }}
+	if legs != nil {
 		to, err := sim.NewLegWriter(legs, w.Fleet)
 		if err != nil {
 			return err
@@ -98,16 +109,23 @@ func (c replayRunCmd) once(a *app, w sim.World) (err error) {
 	if err != nil {
 		return err
 	}
-	if legs != nil {
-		if err := legs.Close(); err != nil {
-			return err
+	if runs != nil {
+		if err := sim.WriteRuns(runs, result.Rows); err != nil {
+			return fmt.Errorf("%s: %w", c.Out, err)
 		}
 	}
-	if err := writeFile(c.Out, func(out io.Writer) error { return sim.WriteRuns(out, result.Rows) }); err != nil {
-		return err
+	if figures != nil {
+		if err := sim.WriteJSON(figures, summary); err != nil {
+			return fmt.Errorf("%s: %w", c.Summary, err)
+		}
 	}
-	if err := writeFile(c.Summary, func(out io.Writer) error { return sim.WriteJSON(out, summary) }); err != nil {
-		return err
+	for _, out := range []*sim.Output{runs, figures, legs} {
+		if out == nil {
+			continue
+		}
+		if err := out.Close(); err != nil {
+			return err
+		}
 	}
 	return printSummary(a.stdout, summary)
 }
