@@ -110,6 +110,24 @@ func TestSmallWorldsAreFeasible(t *testing.T) {
 	})
 }
 
+// What a policy finds near a place is what is near it, wherever crews have got
+// to.
+func TestSearchesAreExact(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	seen := map[string]int{}
+	rapid.Check(t, func(rt *rapid.T) {
+		demand, fleet, c := smallWorld(rt, t, dir)
+		w := world(t, demand, "", fleet, put(t, dir, "needs.json", `{"A": "tow", "B": ["winch", "tow"]}`))
+		w.Turnout, w.Service = time.Duration(c.turnout)*time.Second, time.Duration(c.service)*time.Second
+		draw := rand.New(rand.NewPCG(rapid.Uint64().Draw(rt, "draw"), 0))
+		replayed(t, dir, w, &careful{rt, draw, &whimsical{draw, 60}, seen})
+	})
+	for _, name := range []string{"idle", "moving", "driving", "engaged", "waiting"} {
+		require.Greater(t, seen[name], 100, name)
+	}
+}
+
 // smallWorld draws a demand and a fleet file.
 func smallWorld(rt *rapid.T, t *testing.T, dir string) (demand, fleet string, c contract) {
 	c = usual()

@@ -30,8 +30,9 @@ func (e *engine) carryOut() error {
 		}
 	}
 	for _, m := range o.moves {
+		e.view.standing.SetFree(m.crew, false)
 		e.depart(m.crew, m.to)
-		e.setMoving(m.crew, true)
+		e.view.moving.add(m.crew)
 	}
 	for _, at := range o.wakes {
 		if at.After(e.view.Now) {
@@ -133,6 +134,7 @@ func (e *engine) commit(c commitment) error {
 	r.Crew = c.crew
 	crew.State, crew.Request = Driving, c.request
 	e.depart(c.crew, r.At)
+	v.driving.add(c.crew)
 	crew.FreeAt = crew.ArrivesAt.Add(v.Service)
 	v.engaged.Put(c.crew, r.At, crew.Can, true, v.Now)
 	e.active++
@@ -189,7 +191,10 @@ func (e *engine) end(i int, at geo.Point, when time.Time, arrived bool) error {
 	leg := Leg{Crew: i, Request: c.Request, CommittedAt: c.CommittedAt, From: c.From, EndedAt: when, Arrived: arrived}
 	c.From, c.Moves = at, false
 	if leg.Request == nobody {
-		e.setMoving(i, false)
+		e.view.moving.remove(i)
+		e.view.standing.Put(i, c.From, c.Can, true, e.view.Now)
+	} else {
+		e.view.driving.remove(i)
 	}
 	if e.watch.Leg == nil {
 		return nil
@@ -197,24 +202,10 @@ func (e *engine) end(i int, at geo.Point, when time.Time, arrived bool) error {
 	return e.watch.Leg(leg)
 }
 
-// setMoving files an idle crew as moving or as standing.
-func (e *engine) setMoving(i int, moves bool) {
-	v := &e.view
-	at, was := slices.BinarySearch(v.moving, i)
-	switch {
-	case moves && !was:
-		v.moving = slices.Insert(v.moving, at, i)
-		v.standing.SetFree(i, false)
-	case !moves && was:
-		v.moving = slices.Delete(v.moving, at, at+1)
-		v.standing.Put(i, v.Crews[i].From, v.Crews[i].Can, true, v.Now)
-	}
-}
-
 // finishMoves lets the idle crews still under way at the end arrive.
 func (e *engine) finishMoves() error {
 	v := &e.view
-	last := slices.Clone(v.moving)
+	last := slices.Clone(v.moving.member)
 	slices.SortFunc(last, func(a, b int) int {
 		return cmp.Or(v.Crews[a].ArrivesAt.Compare(v.Crews[b].ArrivesAt), cmp.Compare(a, b))
 	})

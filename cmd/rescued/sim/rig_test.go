@@ -2,11 +2,14 @@ package sim_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -103,6 +106,67 @@ func (p *whimsical) Decide(v *sim.View, out *sim.Orders) {
 	if p.whims > 0 || len(v.Waiting) > 0 {
 		out.WakeAt(v.Now.Add(time.Duration(p.draw.IntN(900_000_000)) * time.Microsecond))
 	}
+}
+
+// careful holds every search of the view against a look at everything, before
+// it lets another policy decide.
+type careful struct {
+	t    require.TestingT
+	draw *rand.Rand
+	sim.Policy
+	seen map[string]int // how often a search found two or more
+}
+
+func (p *careful) Decide(v *sim.View, out *sim.Orders) {
+	from := geo.Point{Lat: 40 + float64(p.draw.IntN(9))*0.025, Lng: -75 + float64(p.draw.IntN(9))*0.025}
+	set := geo.Capabilities(p.draw.IntN(4))
+	type found struct {
+		key    int
+		travel time.Duration
+	}
+	compare := func(name string, got iter.Seq2[int, time.Duration], want []found) {
+		slices.SortFunc(want, func(a, b found) int { return cmp.Or(cmp.Compare(a.travel, b.travel), cmp.Compare(a.key, b.key)) })
+		var all []found
+		for k, travel := range got {
+			all = append(all, found{k, travel})
+		}
+		require.Equal(p.t, want, all, "%s at %s", name, v.Now)
+		for k, travel := range got { // stopped at the first
+			require.Equal(p.t, want[0], found{k, travel})
+			break
+		}
+		if len(all) > 1 {
+			p.seen[name]++
+		}
+	}
+	var idle, driving, engaged, waiting []found
+	for i, c := range v.Crews {
+		if !c.Can.Has(set) {
+			continue
+		}
+		switch c.State {
+		case sim.Idle:
+			idle = append(idle, found{i, v.Travel(v.Place(i), from)})
+			if c.Moves {
+				p.seen["moving"]++
+			}
+		case sim.Driving:
+			driving = append(driving, found{i, v.Travel(v.Place(i), from)})
+		}
+		if c.Request >= 0 {
+			engaged = append(engaged, found{i, v.Travel(v.Requests[c.Request].At, from)})
+		}
+	}
+	for _, r := range v.Waiting {
+		if set.Has(v.Requests[r].Need) {
+			waiting = append(waiting, found{r, v.Travel(v.Requests[r].At, from)})
+		}
+	}
+	compare("idle", v.IdleNear(from, set), idle)
+	compare("driving", v.DrivingNear(from, set), driving)
+	compare("engaged", v.EngagedNear(from, set), engaged)
+	compare("waiting", v.WaitingNear(from, set), waiting)
+	p.Policy.Decide(v, out)
 }
 
 // rows makes a demand file.

@@ -165,6 +165,7 @@ func newEngine(w World, p Policy, watch Watch) *engine {
 		Requests: make([]Request, 0, len(w.Calls)), Crews: make([]Crew, len(w.Fleet)),
 		model: w.Model, calls: w.Calls,
 		standing: geo.NewIndex[int](), engaged: geo.NewIndex[int](), open: geo.NewIndex[int](),
+		moving: newRoamers(len(w.Fleet)), driving: newRoamers(len(w.Fleet)),
 	}
 	if len(w.Calls) == 0 {
 		return e

@@ -30,7 +30,8 @@ type View struct {
 	standing *geo.Index[int] // idle crews that stand
 	engaged  *geo.Index[int] // crews with a request, at its place
 	open     *geo.Index[int] // waiting requests
-	moving   []int           // idle crews that move, ascending
+	moving   *roamers        // idle crews that move
+	driving  *roamers        // crews on their way to a request
 }
 
 // Request is a request as a policy sees it.
@@ -129,15 +130,34 @@ func (v *View) Able(crew, request int) bool {
 // travel time to p: the least first, equal ones in the order of the fleet.
 func (v *View) IdleNear(p geo.Point, need geo.Capabilities) iter.Seq2[int, time.Duration] {
 	return func(yield func(int, time.Duration) bool) {
-		var others []reach
-		for _, c := range v.moving {
-			if v.Crews[c].Can.Has(need) {
-				others = append(others, reach{c, v.Travel(v.Place(c), p)})
-			}
+		if len(v.moving.member) == 0 {
+			v.inOrder(v.standing.Near(p, need), p, yield)
+			return
 		}
-		slices.SortFunc(others, reach.compare)
-		v.inOrder(v.standing.Near(p, need), p, others, yield)
+		next, stop := iter.Pull2(v.moving.from(v, p, need))
+		defer stop()
+		mover, travel, more := next()
+		wanted := true
+		v.inOrder(v.standing.Near(p, need), p, func(c int, t time.Duration) bool {
+			for wanted && more && (reach{mover, travel}).less(reach{c, t}) {
+				wanted = yield(mover, travel)
+				mover, travel, more = next()
+			}
+			wanted = wanted && yield(c, t)
+			return wanted
+		})
+		for wanted && more {
+			wanted = yield(mover, travel)
+			mover, travel, more = next()
+		}
 	}
+}
+
+// DrivingNear yields the crews on their way to a request that have the needed
+// capabilities, with their travel time from where they are now to p, as
+// IdleNear does.
+func (v *View) DrivingNear(p geo.Point, need geo.Capabilities) iter.Seq2[int, time.Duration] {
+	return v.driving.from(v, p, need)
 }
 
 // EngagedNear yields the crews with a request that have the needed
@@ -145,7 +165,7 @@ func (v *View) IdleNear(p geo.Point, need geo.Capabilities) iter.Seq2[int, time.
 // first, equal ones in the order of the fleet.
 func (v *View) EngagedNear(p geo.Point, need geo.Capabilities) iter.Seq2[int, time.Duration] {
 	return func(yield func(int, time.Duration) bool) {
-		v.inOrder(v.engaged.Near(p, need), p, nil, yield)
+		v.inOrder(v.engaged.Near(p, need), p, yield)
 	}
 }
 
@@ -155,7 +175,7 @@ func (v *View) EngagedNear(p geo.Point, need geo.Capabilities) iter.Seq2[int, ti
 func (v *View) WaitingNear(p geo.Point, can geo.Capabilities) iter.Seq2[int, time.Duration] {
 	return func(yield func(int, time.Duration) bool) {
 		// They are kept with what they do without: need ⊆ can is ¬can ⊆ ¬need.
-		v.inOrder(v.open.Near(p, ^can), p, nil, yield)
+		v.inOrder(v.open.Near(p, ^can), p, yield)
 	}
 }
 
@@ -169,21 +189,15 @@ func (r reach) compare(o reach) int {
 	return cmp.Or(cmp.Compare(r.travel, o.travel), cmp.Compare(r.key, o.key))
 }
 
-// inOrder yields hits, which come by distance, by travel time and then by key,
-// merged with others that are so sorted.
-func (v *View) inOrder(hits iter.Seq[geo.Hit[int]], p geo.Point, others []reach, yield func(int, time.Duration) bool) {
+func (r reach) less(o reach) bool { return r.compare(o) < 0 }
+
+// inOrder yields hits, which come by distance, by travel time and then by key.
+func (v *View) inOrder(hits iter.Seq[geo.Hit[int]], p geo.Point, yield func(int, time.Duration) bool) {
 	// Hits of one travel time are held back until the next differs.
 	var room [8]reach
 	tied := room[:0]
 	give := func() bool {
 		for _, r := range tied {
-			for len(others) > 0 && others[0].compare(r) < 0 {
-				o := others[0]
-				others = others[1:]
-				if !yield(o.key, o.travel) {
-					return false
-				}
-			}
 			if !yield(r.key, r.travel) {
 				return false
 			}
@@ -199,12 +213,5 @@ func (v *View) inOrder(hits iter.Seq[geo.Hit[int]], p geo.Point, others []reach,
 		i, _ := slices.BinarySearchFunc(tied, r, reach.compare)
 		tied = slices.Insert(tied, i, r)
 	}
-	if !give() {
-		return
-	}
-	for _, o := range others {
-		if !yield(o.key, o.travel) {
-			return
-		}
-	}
+	give()
 }
