@@ -39,7 +39,7 @@ func TestAMonthIsFeasible(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := world(t, february, "", fleet, needs)
-			p := sim.Policy(&whimsical{rand.New(rand.NewPCG(1, 2)), 20_000})
+			p := sim.Policy(&whimsical{draw: rand.New(rand.NewPCG(1, 2)), whims: 20_000})
 			if name != "whimsical" {
 				p = policy(t, name)
 			}
@@ -99,7 +99,7 @@ func TestSmallWorldsAreFeasible(t *testing.T) {
 		c.needs = map[string][]string{"A": {"tow"}, "B": {"winch", "tow"}}
 		w := world(t, demand, "", fleet, needs)
 		w.Turnout, w.Service = time.Duration(c.turnout)*time.Second, time.Duration(c.service)*time.Second
-		p := sim.Policy(&whimsical{rand.New(rand.NewPCG(rapid.Uint64().Draw(rt, "whim"), 0)), 60})
+		p := sim.Policy(&whimsical{draw: rand.New(rand.NewPCG(rapid.Uint64().Draw(rt, "whim"), 0)), whims: 60})
 		if name := rapid.SampledFrom(append(sim.PolicyNames(), "whimsical")).Draw(rt, "policy"); name != "whimsical" {
 			p = policy(t, name)
 		}
@@ -121,7 +121,7 @@ func TestSearchesAreExact(t *testing.T) {
 		w := world(t, demand, "", fleet, put(t, dir, "needs.json", `{"A": "tow", "B": ["winch", "tow"]}`))
 		w.Turnout, w.Service = time.Duration(c.turnout)*time.Second, time.Duration(c.service)*time.Second
 		draw := rand.New(rand.NewPCG(rapid.Uint64().Draw(rt, "draw"), 0))
-		replayed(t, dir, w, &careful{rt, draw, &whimsical{draw, 60}, seen})
+		replayed(t, dir, w, &careful{rt, draw, &whimsical{draw: draw, whims: 60}, seen})
 	})
 	for _, name := range []string{"idle", "moving", "driving", "engaged", "waiting"} {
 		require.Greater(t, seen[name], 100, name)

@@ -1,7 +1,10 @@
 package sim
 
 // heap gives the least of its items first. The zero heap is empty.
-type heap[T interface{ less(T) bool }] struct{ items []T }
+type heap[T ordered[T]] struct{ items []T }
+
+// ordered is what says which of two comes first.
+type ordered[T any] interface{ less(T) bool }
 
 func (h *heap[T]) len() int { return len(h.items) }
 

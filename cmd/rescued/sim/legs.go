@@ -35,8 +35,10 @@ func (e *engine) carryOut() error {
 		e.view.moving.add(m.crew)
 	}
 	for _, at := range o.wakes {
-		if at.After(e.view.Now) {
-			e.queue.push(event{at: at.UnixMilli(), kind: wakes, crew: nobody})
+		ms := at.UnixMilli()
+		if _, asked := e.asked[ms]; !asked && at.After(e.view.Now) {
+			e.asked[ms] = struct{}{}
+			e.queue.push(event{at: ms, kind: wakes, crew: nobody})
 		}
 	}
 	return nil

@@ -151,15 +151,16 @@ type engine struct {
 	orders Orders
 	named  marks // crews named in the present orders
 	queue  heap[event]
-	called int // calls made
-	active int // crews with a job
-	stirs  time.Time
+	asked  map[int64]struct{}        // moments the policy asked for and are to come
+	called int                       // calls made
+	active int                       // crews with a job
+	stirs  time.Time                 // when something last could change
 	able   map[geo.Capabilities]bool // whether anybody can
 	rows   []Row
 }
 
 func newEngine(w World, p Policy, watch Watch) *engine {
-	e := &engine{world: w, policy: p, watch: watch, able: map[geo.Capabilities]bool{}, rows: make([]Row, len(w.Calls))}
+	e := &engine{world: w, policy: p, watch: watch, able: map[geo.Capabilities]bool{}, asked: map[int64]struct{}{}, rows: make([]Row, len(w.Calls))}
 	e.view = View{
 		Turnout: w.Turnout, Service: w.Service,
 		Requests: make([]Request, 0, len(w.Calls)), Crews: make([]Crew, len(w.Fleet)),
@@ -244,9 +245,13 @@ func (e *engine) mustStir() error {
 }
 
 func (e *engine) happen(ev event) error {
+	if ev.kind == wakes {
+		delete(e.asked, ev.at)
+		return nil
+	}
 	v := &e.view
 	i := int(ev.crew)
-	c := &v.Crews[max(i, 0)]
+	c := &v.Crews[i]
 	switch ev.kind {
 	case arrives:
 		if int(ev.leg) != c.leg || !c.Moves {
