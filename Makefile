@@ -7,6 +7,7 @@ ARGS    ?=
 PACKAGES ?= ./...
 DEMAND  ?=
 SEEDS   ?= 1
+CREWS   ?= 14,16,20,24,30,40
 VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unversioned)
 
 .DEFAULT_GOAL := help
@@ -55,10 +56,10 @@ check: toolchain ## format, vet, lint and test
 	$(MAKE) test
 
 .PHONY: bench-promise
-bench-promise: build ## compare the assignment policies on real calls: DEMAND=calls.csv.gz [SEEDS=1,2,3]; writes deploy/promise.md
+bench-promise: build ## compare the assignment policies on real calls: DEMAND=calls.csv.gz [SEEDS=1,2,3] [CREWS=14,20]; writes deploy/promise.md
 	@[ -n "$(DEMAND)" ] || { echo "Say which calls: make bench-promise DEMAND=calls.csv.gz (columns call_time,lat,lng,kind)." >&2; exit 1; }
 	@[ -r "$(DEMAND)" ] || { echo "There is no readable file $(DEMAND): name one with DEMAND=calls.csv.gz (columns call_time,lat,lng,kind)." >&2; exit 1; }
-	@$(BIN) replay bench --demand "$(DEMAND)" --seeds "$(SEEDS)" --out deploy/promise.md
+	@$(BIN) replay bench --demand "$(DEMAND)" --seeds "$(SEEDS)" --crews "$(CREWS)" --out deploy/promise.md
 
 .PHONY: clean
 clean: ## remove what was built; never touches data

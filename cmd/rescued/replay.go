@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -103,7 +104,7 @@ func (c replayRunCmd) once(a *app, w sim.World) error {
 	}
 	result, err := sim.Run(a.ctx, w, policy, watch)
 	if err != nil {
-		return err
+		return halted(err)
 	}
 	summary, err := sim.Summarise(w, c.PolicyAssign, result)
 	if err != nil {
@@ -172,7 +173,7 @@ func (c replayRunCmd) sweep(a *app, w sim.World, words *sim.Vocabulary) error {
 	progress := newProgress(a.stderr, "replay", len(cases), "runs")
 	all, err := sim.RunAll(a.ctx, cases, func(finished int) { progress.at(finished, "") })
 	if err != nil {
-		return err
+		return halted(err)
 	}
 	table := c.Out
 	if table == "" {
@@ -240,6 +241,15 @@ func (c replayWorld) world(words *sim.Vocabulary) (w sim.World, err error) {
 		return w, fmt.Errorf("%s has no calls; add a row for each", c.Demand)
 	}
 	return w, nil
+}
+
+// halted tells of a run that was stopped halfway. Unlike a server that is told
+// to stop, it has not done what was asked.
+func halted(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return errors.New("interrupted; nothing was written")
+	}
+	return err
 }
 
 // minutes reads a flag, to the millisecond.

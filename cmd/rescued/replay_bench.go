@@ -37,7 +37,7 @@ func (c replayBenchCmd) Run(a *app) error {
 	progress := newProgress(a.stderr, "replay bench", len(cases), "runs")
 	all, err := sim.RunAll(a.ctx, cases, func(finished int) { progress.at(finished, "") })
 	if err != nil {
-		return err
+		return halted(err)
 	}
 	sim.Fill(trials, all)
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -122,6 +123,18 @@ func TestReplayRefuses(t *testing.T) {
 		})
 	}
 	require.NoFileExists(t, of("x.csv"))
+
+	// A run stopped halfway has failed, and leaves nothing.
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, more := range [][]string{{"--fleet", fleet, "--out", of("x.csv")}, {"--sweep", "crews=2..3", "--out", of("x.csv")}} {
+		var stdout, stderr bytes.Buffer
+		require.Equal(t, 1, run(ctx, append([]string{"replay", "--demand", replayFebruary}, more...), nil, &stdout, &stderr))
+		require.Contains(t, stderr.String(), "interrupted; nothing was written")
+		left, err := filepath.Glob(of("*x.csv*"))
+		require.NoError(t, err)
+		require.Empty(t, left)
+	}
 
 	// Calls that nobody can serve are told of, and the run goes on.
 	needs := replayFile(t, dir, "needs.json", `{"VEHICLE_FIRE": "crane"}`)

@@ -3,6 +3,7 @@ package sim_test
 import (
 	"context"
 	"io"
+	"iter"
 	"math"
 	"math/rand/v2"
 	"runtime"
@@ -83,6 +84,81 @@ func BenchmarkDay(b *testing.B) {
 				b.ReportMetric(float64(peak-before.HeapAlloc)/1e6, "MB-heap-peak")
 				b.ReportMetric(100*s.OnTimeShare, "%on-time")
 				b.ReportMetric(100*s.CrewUtilisation, "%busy")
+			}
+		})
+	}
+}
+
+// curious asks for the eight nearest of everything at every call and every
+// freed crew, and keeps idle crews on the move, before another policy decides.
+type curious struct {
+	sim.Policy
+	draw *rand.Rand
+}
+
+func (p *curious) Decide(v *sim.View, out *sim.Orders) {
+	for _, r := range v.NewWaiting {
+		at, need := v.Requests[r].At, v.Requests[r].Need
+		eight(v.IdleNear(at, need))
+		eight(v.DrivingNear(at, need))
+		eight(v.EngagedNear(at, need))
+	}
+	for _, c := range v.NewIdle {
+		eight(v.WaitingNear(v.Crews[c].From, v.Crews[c].Can))
+	}
+	p.Policy.Decide(v, out)
+}
+
+func eight(seq iter.Seq2[int, time.Duration]) {
+	n := 0
+	for range seq {
+		if n++; n == 8 {
+			return
+		}
+	}
+}
+
+// strolling moves every crew that is idle and stands still when nothing else
+// is to be done, so that most idle crews are under way.
+type strolling struct{ curious }
+
+func (p *strolling) Decide(v *sim.View, out *sim.Orders) {
+	if len(v.NewWaiting) > 0 || len(v.NewIdle) > 0 {
+		p.curious.Decide(v, out)
+		out.WakeAt(v.Now.Add(time.Second))
+		return
+	}
+	for range 4 {
+		if c := p.draw.IntN(len(v.Crews)); v.Crews[c].State == sim.Idle && !v.Crews[c].Moves {
+			out.Move(c, geo.Offset(v.Crews[c].From, 5000*p.draw.NormFloat64(), 5000*p.draw.NormFloat64()))
+			return
+		}
+	}
+}
+
+// BenchmarkDaySearched is the day with a policy that asks for the neighbours of
+// everything, the idle crews standing or moving.
+func BenchmarkDaySearched(b *testing.B) {
+	runtime.GOMAXPROCS(1)
+	defer runtime.GOMAXPROCS(runtime.NumCPU())
+	w := bigDay(100_000, 5_000, 1)
+	for _, moving := range []bool{false, true} {
+		b.Run(map[bool]string{false: "standing", true: "moving"}[moving], func(b *testing.B) {
+			for b.Loop() {
+				moves := 0
+				p := curious{policy(b, sim.Closest), rand.New(rand.NewPCG(1, 1))}
+				asks := sim.Policy(&p)
+				if moving {
+					asks = &strolling{p}
+				}
+				_, err := sim.Run(context.Background(), w, asks, sim.Watch{Leg: func(l sim.Leg) error {
+					if l.Request < 0 {
+						moves++
+					}
+					return nil
+				}})
+				require.NoError(b, err)
+				b.ReportMetric(float64(moves), "moves")
 			}
 		})
 	}

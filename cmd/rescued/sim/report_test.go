@@ -223,6 +223,7 @@ func TestTrialCriteria(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []int{2 + 4 + 2, 4}, []int{asked, missed})
 	require.Contains(t, page.String(), "| 2016-02, 14 crews, seed 1 (busy) | late arrivals: at most 1/5 of nearest's | 11 of 50 (0.220) |")
+	require.Contains(t, page.String(), "no row is collapse: what is asked there was not tried")
 }
 
 // Months are cut at the calendar's bounds.

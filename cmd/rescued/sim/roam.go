@@ -20,42 +20,64 @@ type roamers struct {
 	index  *geo.Index[int]
 	member []int       // those under way, ascending
 	fixed  []time.Time // by crew: when its place in the index was right; zero for not in it
-	synced time.Time
+	fresh  []int       // those to be put in, and some that have left since
+	fixes  []fix       // by time; those made up by a later one are passed over
+}
+
+type fix struct {
+	crew int
+	at   time.Time
 }
 
 func newRoamers(crews int) *roamers {
 	return &roamers{index: geo.NewIndex[int](), fixed: make([]time.Time, crews)}
 }
 
-// add and remove follow a crew; adding it again does nothing.
+// add takes in a crew that was not under way, remove one that is so no more.
 func (r *roamers) add(crew int) {
-	if i, has := slices.BinarySearch(r.member, crew); !has {
-		r.member = slices.Insert(r.member, i, crew)
-		r.synced = time.Time{}
+	i, _ := slices.BinarySearch(r.member, crew)
+	r.member = slices.Insert(r.member, i, crew)
+	if len(r.fresh) > 2*len(r.fixed) { // nobody asks
+		r.fresh = append(r.fresh[:0], r.member...)
+	} else {
+		r.fresh = append(r.fresh, crew)
 	}
 }
 
 func (r *roamers) remove(crew int) {
-	if i, has := slices.BinarySearch(r.member, crew); has {
-		r.member = slices.Delete(r.member, i, i+1)
-		if !r.fixed[crew].IsZero() {
-			r.index.Remove(crew)
-			r.fixed[crew] = time.Time{}
-		}
+	i, _ := slices.BinarySearch(r.member, crew)
+	r.member = slices.Delete(r.member, i, i+1)
+	if !r.fixed[crew].IsZero() {
+		r.index.Remove(crew)
+		r.fixed[crew] = time.Time{}
 	}
 }
 
 // sync brings the index up to date.
 func (r *roamers) sync(v *View) {
-	if r.synced.Equal(v.Now) {
-		return
+	put := func(crew int) {
+		r.index.Put(crew, v.Place(crew), v.Crews[crew].Can, true, v.Now)
+		r.fixed[crew] = v.Now
+		r.fixes = append(r.fixes, fix{crew, v.Now})
 	}
-	r.synced = v.Now
-	for _, c := range r.member {
-		if r.fixed[c].IsZero() || v.Now.Sub(r.fixed[c]) > stale {
-			r.index.Put(c, v.Place(c), v.Crews[c].Can, true, v.Now)
-			r.fixed[c] = v.Now
+	for _, crew := range r.fresh {
+		_, member := slices.BinarySearch(r.member, crew)
+		if member && r.fixed[crew].IsZero() {
+			put(crew)
 		}
+	}
+	r.fresh = r.fresh[:0]
+	done := 0
+	for done < len(r.fixes) && v.Now.Sub(r.fixes[done].at) > stale {
+		if f := r.fixes[done]; r.fixed[f.crew].Equal(f.at) {
+			put(f.crew)
+		}
+		done++
+	}
+	if done > len(r.fixes)/2 {
+		r.fixes = append(r.fixes[:0], r.fixes[done:]...)
+	} else {
+		r.fixes = r.fixes[done:]
 	}
 }
 

@@ -164,7 +164,7 @@ func newEngine(w World, p Policy, watch Watch) *engine {
 	e.view = View{
 		Turnout: w.Turnout, Service: w.Service,
 		Requests: make([]Request, 0, len(w.Calls)), Crews: make([]Crew, len(w.Fleet)),
-		model: w.Model, calls: w.Calls,
+		model:    w.Model,
 		standing: geo.NewIndex[int](), engaged: geo.NewIndex[int](), open: geo.NewIndex[int](),
 		moving: newRoamers(len(w.Fleet)), driving: newRoamers(len(w.Fleet)),
 	}

@@ -64,6 +64,7 @@ func (d TrialDoc) criteria(b *strings.Builder, trials []Trial, asked *int) (fail
 			failed = append(failed, fmt.Sprintf("| all busy | %s | %s |\n", c.What, c.Got))
 		}
 	}
+	var none []string
 	for _, band := range []Band{Easy, Busy, Collapse} {
 		held, of := map[string]int{}, map[string]int{}
 		var order []string
@@ -83,11 +84,17 @@ func (d TrialDoc) criteria(b *strings.Builder, trials []Trial, asked *int) (fail
 				}
 			}
 		}
+		if len(order) == 0 {
+			none = append(none, string(band))
+		}
 		for _, what := range order {
 			fmt.Fprintf(b, "| each %s row: %s | %d of %d rows | %s |\n", band, what, held[what], of[what], passed(held[what] == of[what]))
 		}
 	}
 	b.WriteString("\nA row is easy where nearest is late for less than 5%, busy for 5–40%, hard up to 60%\n(nothing is asked there), in collapse above.\n")
+	if len(none) > 0 {
+		fmt.Fprintf(b, "Of these calls and fleets, no row is %s: what is asked there was not tried.\n", strings.Join(none, ", or "))
+	}
 	return failed
 }
 

@@ -26,7 +26,6 @@ type View struct {
 	NewIdle    []int
 
 	model    geo.StraightLine
-	calls    []Call
 	standing *geo.Index[int] // idle crews that stand
 	engaged  *geo.Index[int] // crews with a request, at its place
 	open     *geo.Index[int] // waiting requests
