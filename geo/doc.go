@@ -13,7 +13,7 @@
 // decided elsewhere, by a row lock.
 //
 // Nearest in metres is not soonest. TravelTimes turns places into durations.
-// StraightLine is the model used without a map; SpeedBook corrects it by what
+// StraightLine is the model used without a map; SpeedBook corrects it, as Speeds, by what
 // finished drives really took. Valhalla, OSRM and AMap ask a routing engine over
 // HTTP. Routed puts them together for a decision that cannot wait: the engine
 // times the shortlist, the model answers for whatever the engine does not, and

@@ -23,6 +23,19 @@ type Drive struct {
 	class  RoadClass
 	hour   int // local, of the day
 	took   time.Duration
+	said   *said // nil when nobody was asked
+}
+
+// said is what was predicted as a drive began.
+type said struct{ model, learned time.Duration }
+
+// Said is the drive with what the bare model and the learned one predicted as
+// it began: the book then counts how far off these were, whatever it knows by
+// the time it learns of the drive. So its errors do not depend on the order of
+// learning.
+func (d Drive) Said(model, learned time.Duration) Drive {
+	d.said = &said{model: model, learned: learned}
+	return d
 }
 
 // DriveError says why nothing can be learned from a drive.

@@ -46,7 +46,12 @@ type RoutedConfig struct {
 //
 // It is safe for concurrent use. Its limits and its cache run on wall time.
 type Routed struct {
-	cfg     RoutedConfig
+	cfg RoutedConfig
+	*engineSide
+}
+
+// engineSide is what every Routed over one engine has in common.
+type engineSide struct {
 	cache   *travelCache // nil keeps nothing
 	breaker breaker
 	counts  routedCounts
@@ -80,11 +85,19 @@ func NewRouted(cfg RoutedConfig) (*Routed, error) {
 	if cfg.Slowdown == nil {
 		cfg.Slowdown = func(RoadClass, int) float64 { return 1 }
 	}
-	r := &Routed{cfg: cfg}
+	r := &Routed{cfg: cfg, engineSide: &engineSide{}}
 	if cfg.Engine != nil && cfg.CacheFor > 0 {
 		r.cache = newTravelCache(cfg.CacheFor, cfg.CachePairs)
 	}
 	return r, nil
+}
+
+// Over is the same with another model behind the engine. Cache, limits and
+// counts stay common to both.
+func (r *Routed) Over(model TravelModel) *Routed {
+	over := *r
+	over.cfg.Fallback = model
+	return &over
 }
 
 // Engine is the name of the routing engine that is asked; empty when the model
@@ -120,12 +133,35 @@ func (r *Routed) Refine(ctx context.Context, from []Point, to Point, class RoadC
 	if err != nil {
 		return nil, err
 	}
-	legs := make([]Leg, len(from))
-	for i := range from {
-		legs[i] = Leg{From: i, Time: answer.Times[i][0], Source: answer.Sources[i][0]}
+	return answer.legs(), nil
+}
+
+// Recall is Refine when there is no time left to ask: the engine's figures that
+// are kept, and the model's for the rest of the shortlist, which say so by
+// FailTimeout. Its only error is a *CoordinateError.
+func (r *Routed) Recall(from []Point, to Point, class RoadClass, hour int) ([]Leg, error) {
+	q, err := r.begin(from, []Point{to}, class, hour)
+	if err != nil {
+		return nil, err
+	}
+	for j, missing := range q.missing {
+		for _, i := range missing {
+			q.answer.Sources[i][j].Why = string(FailTimeout)
+		}
+		q.level(j)
+	}
+	r.counts.decided(q)
+	return q.answer.legs(), nil
+}
+
+// legs are the drives to the first destination, soonest first.
+func (a Answer) legs() []Leg {
+	legs := make([]Leg, len(a.Times))
+	for i := range legs {
+		legs[i] = Leg{From: i, Time: a.Times[i][0], Source: a.Sources[i][0]}
 	}
 	slices.SortStableFunc(legs, func(a, b Leg) int { return cmp.Compare(a.Time, b.Time) })
-	return legs, nil
+	return legs
 }
 
 // MatrixSourced times every pair. For each destination the engine is asked, in
@@ -144,17 +180,11 @@ func (r *Routed) MatrixSourced(
 	if err := ctx.Err(); err != nil {
 		return Answer{}, err
 	}
-	for _, p := range slices.Concat(from, to) {
-		if _, err := NewPoint(p.Lat, p.Lng); err != nil {
-			return Answer{}, err
-		}
-	}
-	q := &question{routed: r, from: from, to: to, class: class, hour: hour}
-	if err := q.estimate(); err != nil {
+	q, err := r.begin(from, to, class, hour)
+	if err != nil {
 		return Answer{}, err
 	}
-	if r.cfg.Engine != nil && len(from) > 0 {
-		q.recall()
+	if len(q.missing) > 0 {
 		q.askAll(ctx)
 		for j := range to {
 			q.level(j)
@@ -162,6 +192,24 @@ func (r *Routed) MatrixSourced(
 	}
 	r.counts.decided(q)
 	return q.answer, nil
+}
+
+// begin answers by the model and, where there is an engine, by what is kept of
+// its figures; missing then lists what to ask it about.
+func (r *Routed) begin(from, to []Point, class RoadClass, hour int) (*question, error) {
+	for _, p := range slices.Concat(from, to) {
+		if _, err := NewPoint(p.Lat, p.Lng); err != nil {
+			return nil, err
+		}
+	}
+	q := &question{routed: r, from: from, to: to, class: class, hour: hour}
+	if err := q.estimate(); err != nil {
+		return nil, err
+	}
+	if r.cfg.Engine != nil && len(from) > 0 {
+		q.recall()
+	}
+	return q, nil
 }
 
 // ask puts one question to the engine, if the breaker lets it. It never outlasts

@@ -376,3 +376,54 @@ func TestTravelCacheIsBounded(t *testing.T) {
 		require.Equal(t, want, hourOfWeek(hour))
 	}
 }
+
+// With no time left to ask, what is kept is used and the rest says why.
+func TestRoutedRecalls(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r, engine := routedOver(t, twice, nil)
+		from, car := queue(12)
+		legs, err := r.Recall(from, car, UrbanRoad, 12)
+		require.NoError(t, err)
+		require.Equal(t, map[string]int{"straight_line (timeout)": 8, "straight_line (not_shortlisted)": 4}, sourcesOf(legs))
+		require.Equal(t, plain.Time(from[0], car, UrbanRoad, 12), legs[0].Time)
+
+		_, err = r.Refine(t.Context(), from[:3], car, UrbanRoad, 12)
+		require.NoError(t, err)
+		asked := engine.calls.Load()
+		legs, err = r.Recall(from, car, UrbanRoad, 12)
+		require.NoError(t, err)
+		require.Equal(t, map[string]int{"fake (cached)": 3, "straight_line (timeout)": 5, "straight_line (not_shortlisted)": 4}, sourcesOf(legs))
+		require.Equal(t, asked, engine.calls.Load(), "nobody is asked")
+		require.InDelta(t, 2*float64(plain.Time(from[11], car, UrbanRoad, 12)), float64(legs[11].Time), 2, "at the engine's level")
+
+		alone, err := NewRouted(RoutedConfig{})
+		require.NoError(t, err)
+		legs, err = alone.Recall(from, car, UrbanRoad, 12)
+		require.NoError(t, err)
+		require.Equal(t, map[string]int{"straight_line": 12}, sourcesOf(legs), "there was nobody to ask")
+		_, err = alone.Recall([]Point{{99, 0}}, car, UrbanRoad, 12)
+		require.Error(t, err)
+	})
+}
+
+// Over puts another model behind the same engine, cache and counts.
+func TestRoutedOver(t *testing.T) {
+	t.Parallel()
+	r, engine := routedOver(t, twice, nil)
+	from, car := queue(12)
+	book, err := NewSpeedBook(plain)
+	require.NoError(t, err)
+	d, err := NewDrive(from[9], car, UrbanRoad, 12, 3*plain.Time(from[9], car, UrbanRoad, 12))
+	require.NoError(t, err)
+	book.Learn(d)
+	over := r.Over(book.Speeds())
+	_, err = r.Refine(t.Context(), from, car, UrbanRoad, 12)
+	require.NoError(t, err)
+	legs, err := over.Refine(t.Context(), from, car, UrbanRoad, 12)
+	require.NoError(t, err)
+	require.EqualValues(t, 1, engine.calls.Load())
+	require.Equal(t, map[string]int{"fake (cached)": 8, "learned (not_shortlisted)": 4}, sourcesOf(legs))
+	require.EqualValues(t, 2, r.Stats().Decisions)
+	require.Equal(t, r.Stats(), over.Stats())
+}

@@ -1,9 +1,9 @@
 package geo
 
 import (
-	"context"
 	"errors"
 	"math"
+	"slices"
 	"sync"
 	"time"
 )
@@ -14,7 +14,7 @@ const priorJobs = 12
 
 // SpeedBook is the straight-line model corrected by what crews really needed.
 // For every start cell, local hour and road class it keeps how actual drives
-// compared with the model, and predicts by the model times a factor: the robust
+// compared with the model; Speeds predicts by the model times a factor: the robust
 // middle of those ratios, drawn towards that of the class at this hour, which is
 // drawn towards that of the class, which is drawn towards the model itself. So
 // few drives change little, and where nothing was learned it is the model.
@@ -58,12 +58,10 @@ func emptyBook(base StraightLine) *SpeedBook {
 	}
 }
 
-// Name implements TravelModel.
-func (b *SpeedBook) Name() string { return "learned" }
-
 // Learn takes a finished drive into account. Before it does, it notes how far
-// off the model and the book would have been, so that Error compares
-// predictions, never hindsight. The zero Drive teaches nothing.
+// off the model and the book would have been, or were if the drive says so, so
+// that Error compares predictions, never hindsight. The zero Drive teaches
+// nothing.
 func (b *SpeedBook) Learn(d Drive) {
 	expected := b.base.duration(d.metres, d.class, d.hour)
 	if d.took <= 0 || expected < time.Millisecond {
@@ -76,8 +74,12 @@ func (b *SpeedBook) Learn(d Drive) {
 		pair = &errorPair{}
 		b.errors[d.class] = pair
 	}
-	pair.before.add(expected, d.took)
-	pair.after.add(b.correct(expected, d.start, d.class, d.hour), d.took)
+	before, after := expected, b.correct(expected, d)
+	if d.said != nil {
+		before, after = d.said.model, d.said.learned
+	}
+	pair.before.add(before, d.took)
+	pair.after.add(after, d.took)
 	for _, key := range levels(d.start, d.class, d.hour) {
 		b.sketch(key).add(expected.Milliseconds(), max(d.took.Milliseconds(), 1))
 	}
@@ -101,23 +103,21 @@ func (b *SpeedBook) sketch(key speedKey) *ratioSketch {
 	return s
 }
 
-// correct applies the factor of a cell, class and hour to the model's time.
-func (b *SpeedBook) correct(expected time.Duration, cell Cell, class RoadClass, hour int) time.Duration {
-	log := 0.0
-	narrow := levels(cell, class, hour)
-	for k := len(narrow) - 1; k >= 0; k-- {
-		log = b.sketches[narrow[k]].shrunk(log)
-	}
-	return time.Duration(float64(expected) * math.Exp(log))
+// correct applies the factor of a drive's cell, class and hour to the model's
+// time.
+func (b *SpeedBook) correct(expected time.Duration, d Drive) time.Duration {
+	groups := levels(d.start, d.class, d.hour)
+	return time.Duration(float64(expected) * math.Exp(b.logFactor(groups[:])))
 }
 
-// Time implements TravelModel. An unknown class counts as urban and the hour is
-// taken around the clock, as the model does; a point that is not Valid is timed
-// as if nothing were known of its cell.
-func (b *SpeedBook) Time(from, to Point, class RoadClass, hour int) time.Duration {
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	return b.correct(b.base.Time(from, to, class, hour), startCell(from), knownClass(class), hourOfDay(hour))
+// logFactor is the logarithm of the factor of the first of some groups, each of
+// which belongs to the next.
+func (b *SpeedBook) logFactor(groups []speedKey) float64 {
+	log := 0.0
+	for _, key := range slices.Backward(groups) {
+		log = b.sketches[key].shrunk(log)
+	}
+	return log
 }
 
 func startCell(p Point) Cell {
@@ -133,35 +133,6 @@ func knownClass(class RoadClass) RoadClass {
 		return class
 	}
 	return UrbanRoad
-}
-
-// At fixes the road class and the local hour of day, which makes the book a
-// TravelTimes. Its only error is the context's.
-func (b *SpeedBook) At(class RoadClass, hour int) TravelTimes {
-	return learnedMatrix{book: b, class: class, hour: hour}
-}
-
-type learnedMatrix struct {
-	book  *SpeedBook
-	class RoadClass
-	hour  int
-}
-
-// Matrix implements TravelTimes.
-func (m learnedMatrix) Matrix(ctx context.Context, from, to []Point) ([][]time.Duration, error) {
-	rows, err := m.book.base.At(m.class, m.hour).Matrix(ctx, from, to)
-	if err != nil {
-		return nil, err
-	}
-	m.book.mu.RLock()
-	defer m.book.mu.RUnlock()
-	for i, row := range rows {
-		cell := startCell(from[i])
-		for j, expected := range row {
-			row[j] = m.book.correct(expected, cell, knownClass(m.class), hourOfDay(m.hour))
-		}
-	}
-	return rows, nil
 }
 
 // ErrOtherBase refuses to merge books that correct different models.
@@ -247,7 +218,7 @@ func (b *SpeedBook) Assess(drives []Drive) ErrorTable {
 		}
 		expected := b.base.duration(d.metres, d.class, d.hour)
 		pair.before.add(expected, d.took)
-		pair.after.add(b.correct(expected, d.start, d.class, d.hour), d.took)
+		pair.after.add(b.correct(expected, d), d.took)
 	}
 	return tableOf(pairs)
 }

@@ -33,7 +33,7 @@ func driveOfRatio(t require.TestingT, from Point, class RoadClass, hour int, rat
 // factorOf is what the book multiplies the model by.
 func factorOf(b *SpeedBook, from Point, class RoadClass, hour int) float64 {
 	to := Offset(from, 0, 8000)
-	return float64(b.Time(from, to, class, hour)) / float64(DefaultStraightLine().Time(from, to, class, hour))
+	return float64(b.Speeds().Time(from, to, class, hour)) / float64(DefaultStraightLine().Time(from, to, class, hour))
 }
 
 var genDrive = rapid.Custom(func(t *rapid.T) Drive {
@@ -83,6 +83,50 @@ func TestSpeedBookShrugsOffNonsense(t *testing.T) {
 	require.InDelta(t, 1.3, factorOf(b, futian, UrbanRoad, 8), 0.04, "a fifth of all drives is wrong")
 }
 
+// What the book knows at a moment stays as it is while the book learns on.
+func TestSpeedsNeverChange(t *testing.T) {
+	t.Parallel()
+	b := newBook(t)
+	bare := b.Speeds()
+	require.Equal(t, "straight_line", bare.Name(), "nothing learned is the model by its own name")
+	b.Learn(driveOfRatio(t, futian, UrbanRoad, 8, 2))
+	early := b.Speeds()
+	require.Equal(t, "learned", early.Name())
+	before := early.Time(futian, luohu, UrbanRoad, 8)
+	for range 50 {
+		b.Learn(driveOfRatio(t, futian, UrbanRoad, 8, 2))
+	}
+	require.Equal(t, before, early.Time(futian, luohu, UrbanRoad, 8))
+	require.Greater(t, b.Speeds().Time(futian, luohu, UrbanRoad, 8), before)
+	require.Equal(t, bare.Model(futian, luohu, UrbanRoad, 8), bare.Time(futian, luohu, UrbanRoad, 8))
+	require.Equal(t, bare.Model(futian, luohu, UrbanRoad, 8), early.Model(futian, luohu, UrbanRoad, 8))
+}
+
+// Speeds foretell what the book does for any drive, wide groups included, and
+// neither they nor the errors of drives that say what was predicted depend on
+// the order of learning.
+func TestSpeedsAreTheBooks(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		drives := rapid.SliceOfN(genDrive, 0, 40).Draw(t, "drives")
+		for i := range drives {
+			drives[i] = drives[i].Said(10*time.Minute, time.Duration(i)*time.Minute)
+		}
+		b, backwards := newBook(t), newBook(t)
+		for i := range drives {
+			b.Learn(drives[i])
+			backwards.Learn(drives[len(drives)-1-i])
+		}
+		require.Equal(t, b.Speeds(), backwards.Speeds())
+		require.Equal(t, b.Error(), backwards.Error())
+
+		asked := genDrive.Draw(t, "asked")
+		expected := b.base.duration(asked.metres, asked.class, asked.hour)
+		require.Equal(t, b.correct(expected, asked).Round(time.Millisecond),
+			b.Speeds().correct(expected, asked.start, asked.class, asked.hour).Round(time.Millisecond))
+	})
+}
+
 // However it was taught: finite, at least zero, longer for longer drives, the
 // same through every door, and never outside what was seen and the model.
 func TestSpeedBookProperties(t *testing.T) {
@@ -105,10 +149,10 @@ func TestSpeedBookProperties(t *testing.T) {
 		for k := range 6 {
 			to = append(to, Destination(from, 40, float64(k)*3000))
 		}
-		rows, err := b.At(class, hour).Matrix(context.Background(), []Point{from}, to)
+		rows, err := b.Speeds().At(class, hour).Matrix(context.Background(), []Point{from}, to)
 		require.NoError(t, err)
 		for k := range to {
-			got := b.Time(from, to[k], class, hour)
+			got := b.Speeds().Time(from, to[k], class, hour)
 			require.Equal(t, got, rows[0][k])
 			require.GreaterOrEqual(t, got, time.Duration(0))
 			if k == 0 {
@@ -175,7 +219,7 @@ func TestReadSpeedBookRefusesNonsense(t *testing.T) {
 	_, err := ReadSpeedBook(strings.NewReader(good))
 	require.NoError(t, err)
 	for was, is := range map[string]string{
-		`"version":1`:     `"version":2`,
+		`"version":2`:     `"version":1`,
 		`"detour":1.35`:   `"detour":0`,
 		`"hour":8`:        `"hour":24`,
 		`"cell":"`:        `"cell":"8`,
@@ -183,6 +227,7 @@ func TestReadSpeedBookRefusesNonsense(t *testing.T) {
 		`"jobs":1`:        `"jobs":0`,
 		`"bins":[[`:       `"bins":[[900`,
 		`"abs_ms":`:       `"abs_ms":-`,
+		`"within_10min":`: `"within_10min":9`,
 		`"groups":[{`:     `"groups":[{"speed":1,`,
 		`"errors":[{`:     `"errors":[{},{`,
 		`{`:               ``,
@@ -233,10 +278,21 @@ func TestSpeedBookErrorIsOfPredictions(t *testing.T) {
 	}
 	table := b.Error()
 	require.Len(t, table, 2)
+	require.Zero(t, row.After.Within10)
+	require.Zero(t, table[0].Before.Within10, "the model stays 13.5 min off")
+	require.Greater(t, table[0].After.Within10, 0.9)
 	require.Equal(t, AllRoads, table[1].Class)
 	require.InDelta(t, 810, table[0].Before.MeanAbs, 1)
 	require.Less(t, table[0].After.MeanAbs, 120.0)
 	require.Contains(t, table.String(), "urban   100")
+
+	// A drive that says what was predicted as it began is counted by that.
+	said := newBook(t)
+	said.Learn(driveOfRatio(t, futian, UrbanRoad, 12, 2).Said(20*time.Minute, 30*time.Minute)) // 27 needed
+	row = said.Error()[0]
+	require.InDelta(t, -420, row.Before.Bias, 1)
+	require.InDelta(t, 180, row.After.Bias, 1)
+	require.Equal(t, 1.0, row.After.Within10)
 }
 
 func TestSpeedBookConcurrently(t *testing.T) {
@@ -248,7 +304,7 @@ func TestSpeedBookConcurrently(t *testing.T) {
 			rng := rand.New(rand.NewPCG(uint64(n), 1))
 			for range 100 {
 				b.Learn(driveOfRatio(t, futian, UrbanRoad, rng.IntN(24), 1+rng.Float64()))
-				_ = b.Time(futian, luohu, UrbanRoad, rng.IntN(24))
+				_ = b.Speeds().Time(futian, luohu, UrbanRoad, rng.IntN(24))
 				_ = b.Error()
 			}
 			_ = other.Merge(b)

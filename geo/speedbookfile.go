@@ -12,7 +12,7 @@ import (
 )
 
 // speedBookVersion numbers the file form. Another form is another number.
-const speedBookVersion = 1
+const speedBookVersion = 2
 
 // The file form holds the narrowest groups alone: the wider ones are their sums.
 type speedBookFile struct {
@@ -40,7 +40,8 @@ type tallyFile struct {
 	Jobs   int64    `json:"jobs"`
 	AbsMs  int64    `json:"abs_ms"`
 	BiasMs int64    `json:"bias_ms"`
-	Bins   binsFile `json:"bins"` // of the size of the error: bin, drives
+	Within int64    `json:"within_10min"` // drives
+	Bins   binsFile `json:"bins"`         // of the size of the error: bin, drives
 }
 
 // binsFile is a histogram as pairs in order of their bin.
@@ -93,12 +94,12 @@ func (b *SpeedBook) MarshalJSON() ([]byte, error) {
 }
 
 func tallyForm(t errorTally) tallyFile {
-	return tallyFile{Jobs: t.jobs, AbsMs: t.absMs, BiasMs: t.biasMs, Bins: binsOf(t.abs)}
+	return tallyFile{Jobs: t.jobs, AbsMs: t.absMs, BiasMs: t.biasMs, Within: t.within, Bins: binsOf(t.abs)}
 }
 
 func (f tallyFile) read() (errorTally, error) {
 	bins, err := f.Bins.read()
-	t := errorTally{jobs: f.Jobs, absMs: f.AbsMs, biasMs: f.BiasMs, abs: bins}
+	t := errorTally{jobs: f.Jobs, absMs: f.AbsMs, biasMs: f.BiasMs, within: f.Within, abs: bins}
 	return t, errors.Join(err, t.check())
 }
 

@@ -30,16 +30,18 @@ type ErrorFigures struct {
 	MeanAbs   float64 `json:"mean_abs_s"`
 	MedianAbs float64 `json:"median_abs_s"` // to within 2.5%, out of bins
 	Bias      float64 `json:"bias_s"`       // the mean: above zero is predicted too long
+	Within10  float64 `json:"within_10min"` // share of drives that were off by 10 minutes or less, 0 to 1
 }
 
 // String sets the table in columns, for a terminal.
 func (t ErrorTable) String() string {
 	var out strings.Builder
 	w := tabwriter.NewWriter(&out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "class\tjobs\tmean |error|\tafter\tmedian |error|\tafter\tbias\tafter\t")
+	fmt.Fprintln(w, "class\tjobs\tmean |error|\tafter\tmedian |error|\tafter\twithin 10 min\tafter\tbias\tafter\t")
 	for _, r := range t {
-		fmt.Fprintf(w, "%s\t%d\t%.0f s\t%.0f s\t%.0f s\t%.0f s\t%+.0f s\t%+.0f s\t\n", r.Class, r.Jobs,
-			r.Before.MeanAbs, r.After.MeanAbs, r.Before.MedianAbs, r.After.MedianAbs, r.Before.Bias, r.After.Bias)
+		fmt.Fprintf(w, "%s\t%d\t%.0f s\t%.0f s\t%.0f s\t%.0f s\t%.1f%%\t%.1f%%\t%+.0f s\t%+.0f s\t\n", r.Class, r.Jobs,
+			r.Before.MeanAbs, r.After.MeanAbs, r.Before.MedianAbs, r.After.MedianAbs,
+			100*r.Before.Within10, 100*r.After.Within10, r.Before.Bias, r.After.Bias)
 	}
 	_ = w.Flush() // a strings.Builder takes everything
 	return out.String()
@@ -68,10 +70,14 @@ type errorTally struct {
 	jobs   int64
 	absMs  int64
 	biasMs int64
+	within int64 // off by tolerable or less
 	abs    map[int16]int64
 }
 
-const errorStep = 0.05
+const (
+	errorStep = 0.05
+	tolerable = 10 * time.Minute
+)
 
 func (t *errorTally) add(predicted, actual time.Duration) {
 	if t.abs == nil {
@@ -82,6 +88,9 @@ func (t *errorTally) add(predicted, actual time.Duration) {
 	t.jobs++
 	t.absMs += size
 	t.biasMs += off
+	if size <= tolerable.Milliseconds() {
+		t.within++
+	}
 	t.abs[int16(math.Round(math.Log(max(float64(size)/1000, 1))/errorStep))]++
 }
 
@@ -92,6 +101,7 @@ func (t *errorTally) merge(o errorTally) {
 	t.jobs += o.jobs
 	t.absMs += o.absMs
 	t.biasMs += o.biasMs
+	t.within += o.within
 	for bin, n := range o.abs {
 		t.abs[bin] += n
 	}
@@ -102,8 +112,9 @@ func (t *errorTally) figures() ErrorFigures {
 		return ErrorFigures{}
 	}
 	f := ErrorFigures{
-		MeanAbs: float64(t.absMs) / float64(t.jobs) / 1000,
-		Bias:    float64(t.biasMs) / float64(t.jobs) / 1000,
+		MeanAbs:  float64(t.absMs) / float64(t.jobs) / 1000,
+		Bias:     float64(t.biasMs) / float64(t.jobs) / 1000,
+		Within10: float64(t.within) / float64(t.jobs),
 	}
 	var below int64
 	for _, bin := range slices.Sorted(maps.Keys(t.abs)) {
@@ -126,7 +137,7 @@ func (t *errorTally) check() error {
 		}
 		n += count
 	}
-	if n != t.jobs || t.absMs < 0 || max(t.biasMs, -t.biasMs) > t.absMs {
+	if n != t.jobs || t.within < 0 || t.within > t.jobs || t.absMs < 0 || max(t.biasMs, -t.biasMs) > t.absMs {
 		return fmt.Errorf("jobs: %d do not fit the bins and sums beside them", t.jobs)
 	}
 	return nil
