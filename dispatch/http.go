@@ -59,6 +59,7 @@ func (a *API) Routes(api huma.API) {
 	a.partyRoutes(api)
 	a.areaRoutes(api)
 	a.clockRoute(api)
+	a.speedRoute(api)
 	describe(api)
 }
 

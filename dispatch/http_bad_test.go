@@ -181,6 +181,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 		want map[string]int
 	}{
 		{route: "GET /v1/clock", want: map[string]int{"*": 200}},
+		{route: "GET /v1/speeds", want: map[string]int{"none": 401, "operator": 200, "admin": 200, "*": 403}},
 		{route: "GET /v1/areas", want: map[string]int{"*": 200}},
 		{route: "POST /v1/requests", body: map[string]any{}, want: map[string]int{"*": 400}},
 		{route: "GET /v1/requests", want: map[string]int{"none": 401, "*": 200}},

@@ -333,7 +333,7 @@ func TestOpenAPITellsEveryRouteAndWord(t *testing.T) {
 		"/v1/requests/{id}/decide-arrival", "/v1/requests/{id}/depart", "/v1/requests/{id}/arrive", "/v1/requests/{id}/finish",
 		"/v1/crews", "/v1/crews/{id}", "/v1/crews/{id}/start-shift", "/v1/crews/{id}/end-shift",
 		"/v1/offers", "/v1/offers/stream", "/v1/offers/{id}/accept", "/v1/offers/{id}/decline", "/v1/offers/{id}/withdraw",
-		"/v1/positions", "/v1/providers", "/v1/partners", "/v1/areas", "/v1/queue", "/v1/queue/stream", "/v1/clock",
+		"/v1/positions", "/v1/providers", "/v1/partners", "/v1/areas", "/v1/queue", "/v1/queue/stream", "/v1/clock", "/v1/speeds",
 		"/v1/tracking/{token}", "/v1/tracking/{token}/stream", "/v1/tracking/{token}/cancel", "/v1/tracking/{token}/confirm-arrival",
 	} {
 		require.Contains(t, paths, path)

@@ -69,6 +69,7 @@ func (s *Service) Match(ctx context.Context, area geo.AreaID) (offers []Offer, e
 type board struct {
 	m       moment
 	since   time.Time // older positions are stale
+	roads   *geo.Routed
 	waiting []Request
 	most    int // crews timed for one request
 	asked   map[events.RequestID]map[events.CrewID]bool
@@ -117,7 +118,7 @@ func (s *Service) seat(ctx context.Context, tx pgx.Tx, waiting []Request) (*boar
 	now := s.now()
 	b := &board{
 		most: max(shortlist, min(len(waiting), roundLimit)),
-		m:    moment{matcher, now}, since: now.Add(-s.cfg.FreshFor), waiting: waiting,
+		m:    moment{matcher, now}, since: now.Add(-s.cfg.FreshFor), roads: s.roads(), waiting: waiting,
 		asked: map[events.RequestID]map[events.CrewID]bool{}, place: map[events.CrewID]int{},
 		reach: map[int][]Reach{}, source: map[int][]geo.Source{}, sent: map[int]Reach{}, lost: map[events.CrewID]bool{},
 	}
@@ -162,7 +163,7 @@ func (s *Service) timeNearest(ctx, asking context.Context, b *board, i int) erro
 	for k, hit := range hits {
 		from[k] = hit.Point
 	}
-	legs, err := s.legs(ctx, asking, from, r, b.m.at)
+	legs, err := s.legs(ctx, asking, b.roads, from, r, b.m.at)
 	if err != nil {
 		return fmt.Errorf("travel times: %w", err)
 	}

@@ -20,8 +20,8 @@ const (
 	lockedAsking = 60 * time.Millisecond
 )
 
-// straightLine is travel times without a routing engine.
-func straightLine() *geo.Routed {
+// withoutEngine is travel times without a routing engine.
+func withoutEngine() *geo.Routed {
 	r, err := geo.NewRouted(geo.RoutedConfig{})
 	if err != nil {
 		panic(err) // an empty configuration has nothing wrong
@@ -62,23 +62,25 @@ func (s *Service) askAhead(ctx context.Context, area geo.AreaID) {
 }
 
 // legs are the drives from some places to a request, soonest first. When the
-// time to ask a routing engine is up, the straight-line model answers.
-func (s *Service) legs(ctx, asking context.Context, from []geo.Point, r *Request, at time.Time) ([]geo.Leg, error) {
+// time to ask a routing engine is up, what it said lately and the model answer.
+func (s *Service) legs(ctx, asking context.Context, roads *geo.Routed, from []geo.Point, r *Request, at time.Time) ([]geo.Leg, error) {
 	hour := at.In(s.cfg.Zone).Hour()
-	legs, err := s.cfg.Travel.Refine(asking, from, r.Place.Point, r.Road, hour)
-	if err == nil || ctx.Err() != nil || asking.Err() == nil {
-		return legs, err
+	if asking.Err() == nil {
+		legs, err := roads.Refine(asking, from, r.Place.Point, r.Road, hour)
+		if err == nil || ctx.Err() != nil || asking.Err() == nil {
+			return legs, err
+		}
 	}
-	legs, err = straightLine().Refine(ctx, from, r.Place.Point, r.Road, hour)
-	for i := range legs {
-		legs[i].Source.Why = string(geo.FailTimeout)
-	}
-	return legs, err
+	return roads.Recall(from, r.Place.Point, r.Road, hour)
 }
+
+// roads is the travel times of one decision: by the routing engine, if there is
+// one, and by the model as it has been corrected up to now.
+func (s *Service) roads() *geo.Routed { return s.cfg.Travel.Over(s.learner.speeds()) }
 
 // travel is the travel times on a road at a moment.
 func (s *Service) travel(road geo.RoadClass, at time.Time) geo.TravelTimes {
-	return s.cfg.Travel.At(road, at.In(s.cfg.Zone).Hour())
+	return s.roads().At(road, at.In(s.cfg.Zone).Hour())
 }
 
 // sourceOf is where a considered crew's time comes from; empty when it was not

@@ -17,17 +17,25 @@ import (
 // south of the car lie across the water.
 type river struct {
 	wait  time.Duration // before each answer, wall time
+	fails error         // instead of an answer
 	asked atomic.Int64
+	most  atomic.Int64 // places in one question
 }
 
 func (*river) Name() string { return "river" }
 
 func (e *river) Matrix(ctx context.Context, from, to []geo.Point) ([][]time.Duration, error) {
 	e.asked.Add(1)
+	for n := int64(len(from) * len(to)); n > e.most.Load(); {
+		e.most.CompareAndSwap(e.most.Load(), n)
+	}
 	select {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	case <-time.After(e.wait):
+	}
+	if e.fails != nil {
+		return nil, e.fails
 	}
 	rows := make([][]time.Duration, len(from))
 	for i, p := range from {
@@ -85,4 +93,54 @@ func TestADeadEngineCostsOnlyItsFigures(t *testing.T) {
 	require.Equal(t, near.ID, offers[0].Crew, "the straight line answers")
 	require.Contains(t, offers[0].Why, "straight_line (timeout)")
 	require.Less(t, time.Since(begun), 20*time.Second, "nobody waits for the engine's minute")
+}
+
+// However many crews and requests there are, an engine that is paid by the
+// place hears of eight crews for each request, once.
+func TestTheEngineIsAskedAboutAShortlist(t *testing.T) {
+	t.Parallel()
+	engine := &river{}
+	w := routedWorld(t, engine)
+	for n := range 20 {
+		w.crew(500 + 400*float64(n))
+	}
+	var last dispatch.Request
+	for n := range 3 {
+		last = w.open(func(in *dispatch.NewRequest) { in.Location.Lat = ptr(futian.Lat + 0.01*float64(n)) })
+	}
+	offers, err := w.Match(w.ctx, last.Area)
+	require.NoError(t, err)
+	require.Len(t, offers, 3)
+	require.EqualValues(t, 8, engine.most.Load())
+	require.EqualValues(t, 3, engine.asked.Load(), "one question for each request, though each weighed 16 crews twice")
+	rounds, err := w.Considered(w.ctx, desk, last.ID)
+	require.NoError(t, err)
+	sources := map[string]int{}
+	for _, c := range rounds[0].Crews {
+		sources[c.Source]++
+	}
+	require.Equal(t, map[string]int{"river (cached)": 8, "straight_line (not_shortlisted)": 8, "": 4}, sources)
+}
+
+func TestAnExhaustedQuotaIsTold(t *testing.T) {
+	t.Parallel()
+	w := routedWorld(t, &river{fails: &geo.EngineError{Engine: "river", Why: geo.FailQuota}})
+	near, far := w.crew(-900), w.crew(4000)
+	r := w.open()
+	offers, err := w.Match(w.ctx, r.Area)
+	require.NoError(t, err)
+	require.Equal(t, near.ID, offers[0].Crew, "the straight line answers")
+	require.Contains(t, offers[0].Why, "straight_line (quota)")
+	rounds, err := w.Considered(w.ctx, desk, r.ID)
+	require.NoError(t, err)
+	require.Equal(t, "straight_line (quota)", rounds[0].Crews[0].Source)
+
+	// The desk's own choice says whose figure it rests on, too.
+	_, err = w.Reassign(w.ctx, desk, r.ID, far.ID, "knows the way", 0)
+	require.NoError(t, err)
+	rounds, err = w.Considered(w.ctx, desk, r.ID)
+	require.NoError(t, err)
+	byHand := rounds[len(rounds)-1].Crews[0]
+	require.Equal(t, dispatch.WhyByHand, byHand.Why)
+	require.Equal(t, "straight_line (quota)", byHand.Source)
 }

@@ -37,7 +37,8 @@ type Config struct {
 
 	Areas  *geo.Areas                // cover used while none is imported; nil is China's cities
 	Index  *geo.Index[events.CrewID] // nil is a new one
-	Travel *geo.Routed               // travel times, with or without a routing engine; nil is the straight-line model
+	Travel *geo.Routed               // travel times, with or without a routing engine; nil is without
+	Model  geo.StraightLine          // answers for the engine, as corrected by what finished jobs teach; zero is geo.DefaultStraightLine
 	Zone   *time.Location            // whose rush hours the straight-line model knows; nil is UTC+8
 	Wake   func()                    // called after a commit that left something to publish; may be nil
 	Log    *slog.Logger              // nil is slog.Default
@@ -53,6 +54,7 @@ type Config struct {
 	SweepEvery   time.Duration // wall time between sweeps; 250 ms
 	RetryEvery   time.Duration // wall time before waiting requests are tried again unasked; 2 s
 	RefreshEvery time.Duration // wall time between readings of changed crews and areas; 2 s
+	LearnEvery   time.Duration // wall time between readings of finished drives; 30 s
 	Matchers     int           // areas matched at once; 4
 }
 
@@ -60,13 +62,14 @@ type Config struct {
 // transaction; its loops are Run and Follow. It is safe for concurrent use,
 // and any number of replicas may work on one database.
 type Service struct {
-	pool  *pgxpool.Pool
-	cfg   Config
-	log   *slog.Logger
-	fleet *fleet
-	cover atomic.Pointer[Cover]
-	queue *areaQueue
-	meter *meter
+	pool    *pgxpool.Pool
+	cfg     Config
+	log     *slog.Logger
+	fleet   *fleet
+	cover   atomic.Pointer[Cover]
+	queue   *areaQueue
+	meter   *meter
+	learner *learner
 
 	refreshing sync.Mutex
 	horizon    string // where the next reading of changed crews goes on
@@ -80,6 +83,10 @@ func New(pool *pgxpool.Pool, cfg Config) *Service {
 	s := &Service{
 		pool: pool, cfg: cfg, log: cfg.Log,
 		fleet: newFleet(cfg.Index), queue: newAreaQueue(), meter: newMeter(cfg.Meters),
+		learner: newLearner(cfg.Model, cfg.Zone),
+	}
+	if cfg.Meters != nil {
+		cfg.Meters.MustRegister(roadMeter{cfg.Travel, s.learner})
 	}
 	s.cover.Store(&Cover{sets: []*geo.Areas{cfg.Areas}})
 	return s
@@ -92,8 +99,11 @@ func (c Config) withDefaults() Config {
 	if c.Index == nil {
 		c.Index = geo.NewIndex[events.CrewID]()
 	}
+	if c.Model == (geo.StraightLine{}) {
+		c.Model = geo.DefaultStraightLine()
+	}
 	if c.Travel == nil {
-		c.Travel = straightLine()
+		c.Travel = withoutEngine()
 	}
 	if c.Zone == nil {
 		c.Zone = time.FixedZone("UTC+8", 8*60*60)
@@ -111,6 +121,7 @@ func (c Config) withDefaults() Config {
 		{&c.OfferTTL, 45 * time.Second}, {&c.FreshFor, 10 * time.Minute}, {&c.MaxTravel, 2 * time.Hour},
 		{&c.Turnout, time.Minute},
 		{&c.SweepEvery, 250 * time.Millisecond}, {&c.RetryEvery, 2 * time.Second}, {&c.RefreshEvery, 2 * time.Second},
+		{&c.LearnEvery, 30 * time.Second},
 	} {
 		if *d.at <= 0 {
 			*d.at = d.value

@@ -260,7 +260,14 @@ func (s *Service) SampleFixes(ctx context.Context, last map[events.CrewID]Fix) e
 		if _, err := tx.Exec(ctx, `SET LOCAL synchronous_commit = off`); err != nil {
 			return err
 		}
-		return updateFixes(ctx, tx, last)
+		stops, err := listStops(ctx, tx, last)
+		if err != nil {
+			return err
+		}
+		if err := updateFixes(ctx, tx, last); err != nil {
+			return err
+		}
+		return addStops(ctx, tx, stops)
 	})
 }
 

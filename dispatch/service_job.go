@@ -254,18 +254,20 @@ func (s *Service) offerByHand(ctx context.Context, tx pgx.Tx, m moment, r *Reque
 	}
 	// A crew that was never heard of is not at the car: it is taken to need
 	// what help needs as a rule.
-	o := Offer{Why: "chosen by hand: " + reason, Travel: nominalReach}
+	o, source := Offer{Why: "chosen by hand: " + reason, Travel: nominalReach}, ""
 	if fix, ok := s.lastFix(c); ok {
 		o.Metres = geo.Distance(fix.Point, r.Place.Point)
-		times, err := s.travel(r.Road, m.at).Matrix(ctx, []geo.Point{fix.Point}, []geo.Point{r.Place.Point})
+		asking, cancel := context.WithTimeout(ctx, lockedAsking)
+		defer cancel()
+		legs, err := s.legs(ctx, asking, s.roads(), []geo.Point{fix.Point}, r, m.at)
 		if err != nil {
 			return err
 		}
-		o.Travel = times[0][0]
+		o.Travel, source = legs[0].Time, legs[0].Source.String()
 	}
 	o.ExpectedAt = m.at.Add(s.cfg.Turnout + o.Travel)
 	round := Round{Version: r.Version + 1, At: m.at, Counts: map[string]int{}, Crews: []ConsideredCrew{
-		{Crew: c.ID, Why: WhyByHand, Metres: int(o.Metres), TravelS: int(o.Travel.Seconds())},
+		{Crew: c.ID, Why: WhyByHand, Metres: int(o.Metres), TravelS: int(o.Travel.Seconds()), Source: source},
 	}}
 	if _, err = s.offer(ctx, tx, m, r, c, o); err != nil {
 		return err
@@ -279,7 +281,14 @@ func (s *Service) Depart(ctx context.Context, by events.Actor, id events.Request
 	return s.change(ctx, by, id, 0, andStaff(events.RoleCrew, events.RoleProvider), func(tx pgx.Tx, m moment, j *job) error {
 		j.DepartedAt = &m.at
 		departed := events.CrewDeparted{RequestID: j.ID, Area: string(j.Area), CrewID: j.Crew, DepartedAt: m.at}
-		return step(ctx, tx, m, &j.Request, RequestDepart, departed)
+		if err := step(ctx, tx, m, &j.Request, RequestDepart, departed); err != nil {
+			return err
+		}
+		if j.crew == nil {
+			return errors.New("a request under way without a crew")
+		}
+		fix, known := s.lastFix(j.crew)
+		return insertDeparture(ctx, tx, departureOf(&j.Request, fix, known, s.learner.speeds(), m.at, s.cfg.Zone))
 	})
 }
 
@@ -302,6 +311,9 @@ func (s *Service) Finish(ctx context.Context, by events.Actor, id events.Request
 		if j.crew == nil {
 			return errors.New("a finished request without a crew")
 		}
-		return step(ctx, tx, m, j.crew, CrewFinish)
+		if err := step(ctx, tx, m, j.crew, CrewFinish); err != nil {
+			return err
+		}
+		return endDeparture(ctx, tx, &j.Request)
 	})
 }

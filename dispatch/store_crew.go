@@ -104,14 +104,7 @@ func listCrews(ctx context.Context, db events.Querier, f CrewFilter) ([]Crew, er
 // updateFixes samples last positions, older ones apart. It is not a change of
 // the crew: no version, no event.
 func updateFixes(ctx context.Context, tx pgx.Tx, last map[events.CrewID]Fix) error {
-	n := len(last)
-	ids, ats := make([]events.CrewID, 0, n), make([]time.Time, 0, n)
-	lats, lngs, accs := make([]float64, 0, n), make([]float64, 0, n), make([]float64, 0, n)
-	for _, id := range sortedKeys(last) {
-		f := last[id]
-		ids, ats = append(ids, id), append(ats, f.At)
-		lats, lngs, accs = append(lats, f.Point.Lat), append(lngs, f.Point.Lng), append(accs, f.Accuracy)
-	}
+	ids, ats, lats, lngs, accs := fixColumns(last)
 	// The rows are locked in order first: UPDATE … FROM takes them in any, and
 	// two samplers would deadlock.
 	_, err := tx.Exec(ctx, `WITH heard AS (
@@ -164,4 +157,14 @@ func selectPartnerByKey(ctx context.Context, db events.Querier, by events.Actor,
 func partnerExists(ctx context.Context, db events.Querier, id events.PartnerID) (ok bool, err error) {
 	err = db.QueryRow(ctx, `SELECT EXISTS (SELECT FROM dispatch.partners WHERE id = $1)`, id).Scan(&ok)
 	return ok, err
+}
+
+// fixColumns are fixes as columns, by crew.
+func fixColumns(last map[events.CrewID]Fix) (ids []events.CrewID, ats []time.Time, lats, lngs, accs []float64) {
+	for _, id := range sortedKeys(last) {
+		f := last[id]
+		ids, ats = append(ids, id), append(ats, f.At)
+		lats, lngs, accs = append(lats, f.Point.Lat), append(lngs, f.Point.Lng), append(accs, f.Accuracy)
+	}
+	return ids, ats, lats, lngs, accs
 }

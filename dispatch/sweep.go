@@ -54,12 +54,18 @@ func (s *Service) Run(ctx context.Context) error {
 	return g.Wait()
 }
 
-// Follow keeps this replica's index and cover up to date until ctx ends. Every
-// replica needs it, whatever its role: with the broker down it is the only
-// news of crews.
+// Follow keeps this replica's index, cover and learned speeds up to date until
+// ctx ends. Every replica needs it, whatever its role: with the broker down it
+// is the only news of crews.
 func (s *Service) Follow(ctx context.Context) error {
-	s.grumble(ctx, "refresh", s.Refresh(ctx))
-	return every(ctx, s.cfg.RefreshEvery, func() { s.grumble(ctx, "refresh", s.Refresh(ctx)) })
+	refresh := func() { s.grumble(ctx, "refresh", s.Refresh(ctx)) }
+	learn := func() { s.grumble(ctx, "learn speeds", s.LearnSpeeds(ctx)) }
+	refresh()
+	learn()
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return every(ctx, s.cfg.RefreshEvery, refresh) })
+	g.Go(func() error { return every(ctx, s.cfg.LearnEvery, learn) })
+	return g.Wait()
 }
 
 func (s *Service) matchLoop(ctx context.Context) error {

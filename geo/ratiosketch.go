@@ -26,6 +26,7 @@ type ratioSketch struct {
 	median float64 // the natural logarithm of the factor, kept by settle
 }
 
+// add counts a drive; settle has to follow.
 func (s *ratioSketch) add(expectedMs, actualMs int64) {
 	if s.weight == nil {
 		s.weight = map[int16]int64{}
@@ -33,7 +34,6 @@ func (s *ratioSketch) add(expectedMs, actualMs int64) {
 	bin := math.Round(math.Log(float64(actualMs)/float64(expectedMs)) / ratioStep)
 	s.jobs++
 	s.weight[int16(min(max(bin, -ratioBins), ratioBins))] += expectedMs
-	s.settle()
 }
 
 func (s *ratioSketch) merge(o *ratioSketch) {

@@ -58,31 +58,45 @@ func emptyBook(base StraightLine) *SpeedBook {
 	}
 }
 
-// Learn takes a finished drive into account. Before it does, it notes how far
+// Learn takes finished drives into account. Before it does, it notes how far
 // off the model and the book would have been, or were if the drive says so, so
 // that Error compares predictions, never hindsight. The zero Drive teaches
 // nothing.
-func (b *SpeedBook) Learn(d Drive) {
-	expected := b.base.duration(d.metres, d.class, d.hour)
-	if d.took <= 0 || expected < time.Millisecond {
-		return
-	}
+func (b *SpeedBook) Learn(drives ...Drive) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	touched := map[*ratioSketch]struct{}{}
+	for _, d := range drives {
+		expected := b.base.duration(d.metres, d.class, d.hour)
+		if d.took <= 0 || expected < time.Millisecond {
+			continue
+		}
+		b.judge(d, expected)
+		for _, key := range levels(d.start, d.class, d.hour) {
+			s := b.sketch(key)
+			s.add(expected.Milliseconds(), max(d.took.Milliseconds(), 1))
+			touched[s] = struct{}{}
+		}
+	}
+	for s := range touched {
+		s.settle()
+	}
+}
+
+// judge notes how far off the predictions of a drive were.
+func (b *SpeedBook) judge(d Drive, expected time.Duration) {
 	pair := b.errors[d.class]
 	if pair == nil {
 		pair = &errorPair{}
 		b.errors[d.class] = pair
 	}
-	before, after := expected, b.correct(expected, d)
 	if d.said != nil {
-		before, after = d.said.model, d.said.learned
+		pair.before.add(d.said.model, d.took)
+		pair.after.add(d.said.learned, d.took)
+		return
 	}
-	pair.before.add(before, d.took)
-	pair.after.add(after, d.took)
-	for _, key := range levels(d.start, d.class, d.hour) {
-		b.sketch(key).add(expected.Milliseconds(), max(d.took.Milliseconds(), 1))
-	}
+	pair.before.add(expected, d.took)
+	pair.after.add(b.correct(expected, d), d.took)
 }
 
 // levels lists the groups a drive belongs to, from the narrowest.

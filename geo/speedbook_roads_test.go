@@ -76,6 +76,7 @@ func hindsight(drives []Drive) float64 {
 			best[key] = &ratioSketch{}
 		}
 		best[key].add(model.duration(d.metres, d.class, d.hour).Milliseconds(), d.took.Milliseconds())
+		best[key].settle()
 	}
 	sum := 0.0
 	for _, d := range drives {

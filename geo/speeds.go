@@ -19,6 +19,9 @@ type Speeds struct {
 	factors map[speedKey]float64 // onto the model's time, for each group that has drives
 }
 
+// Unlearned is the bare model as Speeds.
+func Unlearned(base StraightLine) *Speeds { return &Speeds{base: base} }
+
 // Speeds is what the book knows now.
 func (b *SpeedBook) Speeds() *Speeds {
 	b.mu.RLock()
@@ -60,7 +63,11 @@ func (s *Speeds) Model(from, to Point, class RoadClass, hour int) time.Duration 
 // taken around the clock, as the model does; a point that is not Valid is timed
 // as if nothing were known of its cell.
 func (s *Speeds) Time(from, to Point, class RoadClass, hour int) time.Duration {
-	return s.correct(s.base.Time(from, to, class, hour), startCell(from), class, hour)
+	expected := s.base.Time(from, to, class, hour)
+	if len(s.factors) == 0 {
+		return expected // spares the search for the cell
+	}
+	return s.correct(expected, startCell(from), class, hour)
 }
 
 func (s *Speeds) correct(expected time.Duration, cell Cell, class RoadClass, hour int) time.Duration {
