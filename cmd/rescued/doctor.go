@@ -88,7 +88,12 @@ func checkDatabase(ctx context.Context, c Config) []finding {
 	if durable != "on/on" {
 		out = append(out, ailing("warn", "database", "set fsync and synchronous_commit to on: an acknowledged request must survive a power cut", "fsync/synchronous_commit is %s", durable))
 	}
-	return append(out, checkSchema(ctx, pool), checkClock(ctx, pool))
+	schema := checkSchema(ctx, pool)
+	out = append(out, schema)
+	if schema.state == "ok" {
+		out = append(out, checkSpeeds(ctx, pool))
+	}
+	return append(out, checkClock(ctx, pool))
 }
 
 func checkPort(ctx context.Context, c Config) []finding {

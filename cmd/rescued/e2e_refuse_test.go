@@ -156,7 +156,9 @@ func TestFromNothingToServing(t *testing.T) {
 	token := strings.TrimSpace(run(0, "token", "issue", "admin", "first.admin"))
 	require.Contains(t, run(0, "token", "list"), "first.admin")
 	require.NotContains(t, run(0, "token", "list"), token)
-	run(0, "doctor")
+	require.Contains(t, run(0, "doctor"), "the straight-line model as it stands")
+	require.Contains(t, run(0, "speeds"), "0 drives finished since")
+	require.Contains(t, run(0, "speeds", "--json"), `"jobs": 0`)
 
 	file := filepath.Join(t.TempDir(), "places.csv")
 	require.NoError(t, os.WriteFile(file, []byte("id,name,lat,lng,urban_radius_km,covered_radius_km\nnorristown,Norristown,40.1215,-75.3399,10,60\n"), 0o600))

@@ -34,7 +34,8 @@ type cli struct {
 	Topics      topicsCmd      `cmd:"" help:"Create missing Kafka topics and check the others."`
 	Republish   republishCmd   `cmd:"" help:"Send a range of the journal to Kafka again, for a broker that lost data."`
 	DeadLetters deadLettersCmd `cmd:"" help:"List events nobody could handle, and try one again."`
-	Doctor      doctorCmd      `cmd:"" help:"Check database, broker, clock, disk and ports, each with its mend."`
+	Speeds      speedsCmd      `cmd:"" help:"Tell what finished jobs have taught of travel times, and how far off the model was."`
+	Doctor      doctorCmd      `cmd:"" help:"Check database, broker, travel times, clock, disk and ports, each with its mend."`
 	OpenAPI     openAPICmd     `cmd:"" name:"openapi" help:"Print the OpenAPI 3.1 document of the HTTP API."`
 	AsyncAPI    asyncAPICmd    `cmd:"" name:"asyncapi" help:"Print the AsyncAPI 3 document of the Kafka topics."`
 	Version     versionCmd     `cmd:"" help:"Print the version."`
