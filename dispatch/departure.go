@@ -10,7 +10,9 @@ import (
 
 const (
 	// departFixAge is how old the position may be that a crew set off from.
-	departFixAge = time.Minute
+	// Devices that stand report every few minutes, those that drive far oftener:
+	// an older last fix is of a crew that stood there since.
+	departFixAge = 5 * time.Minute
 	// stoodTooLong is how long a crew may have been seen standing before its
 	// drive tells of a pause and not of the road.
 	stoodTooLong = 10 * time.Minute

@@ -8,6 +8,13 @@
 // lapses and the next crew is asked, never the same one twice. On the spot,
 // Weigh decides from positions and words when the crew was truly there.
 //
+// Travel times come from a routing engine, if there is one, within a deadline,
+// and else from the straight-line model as finished jobs have corrected it. As a
+// crew departs, where it stands and what was predicted are kept; once the job
+// is finished, LearnSpeeds learns from the drive, unless an end of it was not
+// measured, or the crew was swapped or stood on its way. What is learned moves
+// plans and expected arrivals, never a promise: that is the policy's.
+//
 // The index and the live queue are hints. What must be true once is a row
 // lock or a unique index: one active request per crew, one pending offer per
 // request and per crew, one open request per plate. Every change of state

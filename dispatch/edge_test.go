@@ -72,7 +72,7 @@ func (p *flakyPublisher) Away(away bool) {
 	p.away = away
 }
 
-func newEdge(t *testing.T) *edge {
+func newEdge(t *testing.T, edit ...func(*dispatch.Config)) *edge {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	log := slog.New(slog.DiscardHandler)
@@ -85,8 +85,12 @@ func newEdge(t *testing.T) *edge {
 	publisher, err := events.NewPublisher(kafka)
 	require.NoError(t, err)
 	e.publish = &flakyPublisher{to: publisher}
-	e.svc = dispatch.New(e.pool, dispatch.Config{
-		Now: e.clock.Now, Promiser: promise45{}, Wake: relay.Wake, Log: log, LinkKey: []byte("a key for tests, 32 bytes or so.")})
+	cfg := dispatch.Config{
+		Now: e.clock.Now, Promiser: promise45{}, Wake: relay.Wake, Log: log, LinkKey: []byte("a key for tests, 32 bytes or so.")}
+	for _, change := range edit {
+		change(&cfg)
+	}
+	e.svc = dispatch.New(e.pool, cfg)
 	e.api = dispatch.NewAPI(e.svc, dispatch.APIConfig{Feed: feed, Publish: e.publish.Publish, PublicURL: "https://rescue.example.org/"})
 	runner, err := events.NewRunner(kafka, e.pool, log, nil, nil, e.svc.Batches())
 	require.NoError(t, err)

@@ -83,6 +83,31 @@ func (s *Service) travel(road geo.RoadClass, at time.Time) geo.TravelTimes {
 	return s.roads().At(road, at.In(s.cfg.Zone).Hour())
 }
 
+// onTheWay is when a crew under way is expected; planned is the estimate it was
+// sent with, which stands if there is no better. An engine that is paid by the
+// call is not asked at every bend: what it said lately counts, and else the
+// later of planned, which it was asked for, and the model's estimate, so that
+// nobody is told too early a time.
+func (s *Service) onTheWay(ctx context.Context, from, to geo.Point, road geo.RoadClass, now time.Time, planned *time.Time) *time.Time {
+	if !s.cfg.Travel.Metered() {
+		times, err := s.travel(road, now).Matrix(ctx, []geo.Point{from}, []geo.Point{to})
+		if err != nil {
+			return planned
+		}
+		expected := now.Add(times[0][0])
+		return &expected
+	}
+	legs, err := s.roads().Recall([]geo.Point{from}, to, road, now.In(s.cfg.Zone).Hour())
+	if err != nil {
+		return planned
+	}
+	expected := now.Add(legs[0].Time)
+	if legs[0].Source.By != s.cfg.Travel.Engine() && planned != nil && planned.After(expected) {
+		return planned
+	}
+	return &expected
+}
+
 // sourceOf is where a considered crew's time comes from; empty when it was not
 // timed.
 func (b *board) sourceOf(i int, crew events.CrewID) string {

@@ -3,6 +3,7 @@ package dispatch_test
 import (
 	"context"
 	"log/slog"
+	"net/http"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -143,4 +144,43 @@ func TestAnExhaustedQuotaIsTold(t *testing.T) {
 	byHand := rounds[len(rounds)-1].Crews[0]
 	require.Equal(t, dispatch.WhyByHand, byHand.Why)
 	require.Equal(t, "straight_line (quota)", byHand.Source)
+}
+
+// toll is an engine that is paid by the call.
+type toll struct{ *river }
+
+func (toll) Metered() bool { return true }
+
+// Who watches his crew come costs no calls, and is not told too early a time.
+func TestWatchingACrewAsksNoPaidEngine(t *testing.T) {
+	t.Parallel()
+	engine := toll{&river{}}
+	routed, err := geo.NewRouted(geo.RoutedConfig{Engine: engine})
+	require.NoError(t, err)
+	e := newEdge(t, func(c *dispatch.Config) { c.Travel = routed })
+	crew, owner := e.crew(e.provider(), 3000), newOwner()
+	r := e.assign(owner, crew, "粤B12345")
+	path := "/v1/requests/" + r.id()
+	e.ok(crew, http.MethodPost, path+"/depart", nil)
+	planned := e.ok(owner, http.MethodGet, path, nil).Body["expected_at"]
+	asked := engine.asked.Load()
+	require.Positive(t, asked)
+
+	// By the model the last 1.5 km take 4 minutes; planned were 8 for the whole.
+	e.pass(time.Minute)
+	e.report(crew, 1500)
+	expected := func() (at any) {
+		e.follow(owner, path+"/stream", 0, func(ev sent) bool {
+			at = ev.Data["expected_at"]
+			return ev.Name == "position"
+		})
+		return at
+	}
+	require.Equal(t, planned, expected())
+	e.pass(20 * time.Minute) // long past it
+	e.report(crew, 1500)
+	late, err := time.Parse(time.RFC3339Nano, expected().(string))
+	require.NoError(t, err)
+	require.WithinDuration(t, e.clock.Now().Add(4*time.Minute), late, 10*time.Second)
+	require.Equal(t, asked, engine.asked.Load())
 }

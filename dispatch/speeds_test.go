@@ -202,7 +202,7 @@ func TestWhatTeachesNothing(t *testing.T) {
 		"a silent device at departure": {passed: "no_position", happen: func(w *world, c dispatch.Crew) {
 			w.sight(c, 5000)
 			r := w.assigned(c)
-			w.clock.advance(2 * time.Minute)
+			w.clock.advance(6 * time.Minute)
 			_, err := w.Depart(w.ctx, as(c), r.ID)
 			require.NoError(w.t, err)
 			w.arrive(c, r, 20*time.Minute)

@@ -115,12 +115,7 @@ func (a *API) position(ctx context.Context, v *RequestView) (positionNote, bool)
 	note := positionNote{Now: now, CrewID: v.Crew.ID, Position: viewFix(fix), ExpectedAt: v.ExpectedAt}
 	if RequestState(v.State) == RequestEnRoute {
 		scene := geo.Point{Lat: v.Location.Lat, Lng: v.Location.Lng}
-		travel := a.svc.travel(geo.RoadClass(v.Location.RoadClass), now)
-		times, err := travel.Matrix(ctx, []geo.Point{fix.Point}, []geo.Point{scene})
-		if err == nil { // else the estimate of the assignment stands
-			expected := now.Add(times[0][0])
-			note.ExpectedAt = &expected
-		}
+		note.ExpectedAt = a.svc.onTheWay(ctx, fix.Point, scene, geo.RoadClass(v.Location.RoadClass), now, v.ExpectedAt)
 	}
 	return note, true
 }

@@ -46,6 +46,9 @@ func NewAMap(address, key string, governor *Governor, client *http.Client) (*AMa
 // Name implements RoutingEngine.
 func (a *AMap) Name() string { return a.remote.engine }
 
+// Metered says that each call is paid for.
+func (a *AMap) Metered() bool { return true }
+
 // Matrix implements TravelTimes. It takes one call for each destination and
 // each 100 origins.
 func (a *AMap) Matrix(ctx context.Context, from, to []Point) ([][]time.Duration, error) {

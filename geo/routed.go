@@ -109,6 +109,13 @@ func (r *Routed) Engine() string {
 	return r.cfg.Engine.Name()
 }
 
+// Metered reports whether the engine is paid by the call, so that it should be
+// asked for decisions only.
+func (r *Routed) Metered() bool {
+	engine, ok := r.cfg.Engine.(interface{ Metered() bool })
+	return ok && engine.Metered()
+}
+
 // At fixes the road class and the local hour, which makes it a TravelTimes.
 func (r *Routed) At(class RoadClass, hour int) TravelTimes {
 	return routedMatrix{routed: r, class: class, hour: hour}
