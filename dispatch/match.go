@@ -68,8 +68,8 @@ func (s *Service) Match(ctx context.Context, area geo.AreaID) (offers []Offer, e
 // board is one round: who waits, who could go, and what came of it.
 type board struct {
 	m       moment
-	since   time.Time // older positions are stale
-	roads   *geo.Routed
+	since   time.Time   // older positions are stale
+	roads   *geo.Routed // travel times; what is learned meanwhile does not show in them
 	waiting []Request
 	most    int // crews timed for one request
 	asked   map[events.RequestID]map[events.CrewID]bool
