@@ -113,7 +113,8 @@ func (m StraightLine) Time(from, to Point, class RoadClass, hour int) time.Durat
 	return m.duration(Distance(from, to), class, hour)
 }
 
-func (m StraightLine) duration(metres float64, class RoadClass, hour int) time.Duration {
+// Pace is how fast the model gets along the great circle, in metres a second.
+func (m StraightLine) Pace(class RoadClass, hour int) float64 {
 	kmh := m.UrbanKmh
 	switch class {
 	case RuralRoad:
@@ -121,8 +122,11 @@ func (m StraightLine) duration(metres float64, class RoadClass, hour int) time.D
 	case Motorway:
 		kmh = m.MotorwayKmh
 	}
-	seconds := metres * m.Detour / (kmh * m.factor(class, hour) / 3.6)
-	return time.Duration(seconds * float64(time.Second))
+	return kmh * m.factor(class, hour) / 3.6 / m.Detour
+}
+
+func (m StraightLine) duration(metres float64, class RoadClass, hour int) time.Duration {
+	return time.Duration(metres / m.Pace(class, hour) * float64(time.Second))
 }
 
 // factor multiplies the speed for a class and an hour.

@@ -45,6 +45,7 @@ type replayRunCmd struct {
 	Summary      string `help:"Write the figures of the run." placeholder:"FILE.json"`
 	Legs         string `help:"Write a row for each committed leg." placeholder:"LEGS.csv"`
 	Sweep        string `help:"Run every policy with fleets of these sizes: crews=20..80, or crews=20..80/5. Each fleet is the first rows of --fleet, or drawn from the demand." placeholder:"crews=A..B"`
+	StandReady   bool   `help:"Let idle crews follow the service's advice where to stand, learned from the calls so far."`
 	Seed         uint64 `help:"Seed of the places of a sweep's crews, when there is no --fleet." default:"1"`
 }
 
@@ -78,6 +79,9 @@ func (c replayRunCmd) once(a *app, w sim.World) error {
 	if err != nil {
 		return err
 	}
+	if c.StandReady {
+		policy = sim.StandReady(policy)
+	}
 	var runs, figures, legs *sim.Output
 	for _, f := range []struct {
 		path string
@@ -110,6 +114,7 @@ func (c replayRunCmd) once(a *app, w sim.World) error {
 	if err != nil {
 		return err
 	}
+	summary.StandReady = c.StandReady
 	if runs != nil {
 		if err := sim.WriteRuns(runs, result.Rows); err != nil {
 			return fmt.Errorf("%s: %w", c.Out, err)
@@ -139,9 +144,11 @@ func printSummary(out io.Writer, s sim.Summary) error {
   lateness      mean %.1f min, %.0f min in all
   compensation  %v by %s
   crews         %.1f%% of their time with a job, %d diversions
+  driven        %.0f km, %.0f of them to stand ready
 `, s.Policy, s.Crews, s.Requests, s.Served, s.Unserved, s.OnTime, 100*s.OnTimeShare, s.Late,
 		s.ResponseMeanS/60, s.ResponseP50S/60, s.ResponseP90S/60, s.ResponseP99S/60, s.ResponseMaxS/60,
-		s.LateMeanS/60, s.LateTotalS/60, s.CompensationFen, s.SLAPolicy, 100*s.CrewUtilisation, s.Diversions)
+		s.LateMeanS/60, s.LateTotalS/60, s.CompensationFen, s.SLAPolicy, 100*s.CrewUtilisation, s.Diversions,
+		s.DrivenKm, s.MovedKm)
 	return err
 }
 
@@ -167,7 +174,7 @@ func (c replayRunCmd) sweep(a *app, w sim.World, words *sim.Vocabulary) error {
 	for _, n := range sizes.List() {
 		for _, policy := range sim.PolicyNames() {
 			w.Fleet = fleet[:n]
-			cases = append(cases, sim.Case{World: w, Policy: policy})
+			cases = append(cases, sim.Case{World: w, Policy: policy, StandReady: c.StandReady})
 		}
 	}
 	progress := newProgress(a.stderr, "replay", len(cases), "runs")

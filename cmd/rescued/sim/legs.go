@@ -191,6 +191,11 @@ func (e *engine) arrive(i int) error {
 func (e *engine) end(i int, at geo.Point, when time.Time, arrived bool) error {
 	c := &e.view.Crews[i]
 	leg := Leg{Crew: i, Request: c.Request, CommittedAt: c.CommittedAt, From: c.From, EndedAt: when, Arrived: arrived}
+	metres := geo.Distance(c.From, at) * e.world.Model.Detour
+	e.driven += metres
+	if leg.Request == nobody {
+		e.moved += metres
+	}
 	c.From, c.Moves = at, false
 	if leg.Request == nobody {
 		e.view.moving.remove(i)

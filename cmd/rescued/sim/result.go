@@ -32,6 +32,9 @@ type Result struct {
 	// WorkingMs and PresentMs are the time the fleet had a job, and was on shift
 	// or finishing a job after it, from the first call to the last crew freed.
 	WorkingMs, PresentMs int64
+	// DrivenM is how many metres of road the fleet drove, detour included, and
+	// MovedM how many of them without a job.
+	DrivenM, MovedM float64
 }
 
 // record writes down the job a crew has finished.
@@ -60,7 +63,7 @@ func (w World) owed(row Row, due time.Time) sla.Fen {
 }
 
 func (e *engine) result() *Result {
-	r := &Result{Rows: e.rows}
+	r := &Result{Rows: e.rows, DrivenM: e.driven, MovedM: e.moved}
 	for _, c := range e.view.Crews {
 		r.WorkingMs += c.working
 		r.PresentMs += c.present

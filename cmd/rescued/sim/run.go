@@ -157,12 +157,14 @@ type engine struct {
 	stirs  time.Time                 // when something last could change
 	able   map[geo.Capabilities]bool // whether anybody can
 	rows   []Row
+
+	driven, moved float64 // metres of road: all legs, and those of idle crews
 }
 
 func newEngine(w World, p Policy, watch Watch) *engine {
 	e := &engine{world: w, policy: p, watch: watch, able: map[geo.Capabilities]bool{}, asked: map[int64]struct{}{}, rows: make([]Row, len(w.Calls))}
 	e.view = View{
-		Turnout: w.Turnout, Service: w.Service,
+		Turnout: w.Turnout, Service: w.Service, Promised: w.Promised, Pace: w.Model.Pace(geo.UrbanRoad, 0),
 		Requests: make([]Request, 0, len(w.Calls)), Crews: make([]Crew, len(w.Fleet)),
 		model:    w.Model,
 		standing: geo.NewIndex[int](), engaged: geo.NewIndex[int](), open: geo.NewIndex[int](),

@@ -38,6 +38,12 @@ type Summary struct {
 	CrewUtilisation float64 `json:"crew_utilisation"`
 	// Diversions counts legs that a crew on its way to a request did not end.
 	Diversions int `json:"diversions"`
+	// DrivenKm is the road the fleet drove, detour included; MovedKm is how much
+	// of it idle crews drove to stand elsewhere.
+	DrivenKm float64 `json:"driven_km"`
+	MovedKm  float64 `json:"moved_km"`
+	// StandReady is whether idle crews followed the advice where to stand.
+	StandReady bool `json:"stand_ready"`
 }
 
 // Summarise works out the figures of a run over a world.
@@ -73,6 +79,7 @@ func Summarise(w World, policy string, r *Result) (Summary, error) {
 	s.ResponseP50S, s.ResponseP90S = percentile(waits, 50), percentile(waits, 90)
 	s.ResponseP99S, s.ResponseMaxS = percentile(waits, 99), percentile(waits, 100)
 	s.LateMeanS, s.LateTotalS = mean(late, s.Late), rounded(float64(late)/1000, 3)
+	s.DrivenKm, s.MovedKm = rounded(r.DrivenM/1000, 1), rounded(r.MovedM/1000, 1)
 	if r.PresentMs > 0 {
 		s.CrewUtilisation = rounded(float64(r.WorkingMs)/float64(r.PresentMs), 6)
 	}

@@ -55,8 +55,9 @@ func (n Sizes) List() []int {
 
 // Case is one run to be made: a policy over a world.
 type Case struct {
-	World  World
-	Policy string
+	World      World
+	Policy     string
+	StandReady bool // idle crews follow the advice where to stand
 }
 
 // RunAll makes runs over all cores and returns their figures in the order of
@@ -76,11 +77,15 @@ func RunAll(ctx context.Context, cases []Case, done func(finished int)) ([]Summa
 			if err != nil {
 				return err
 			}
+			if c.StandReady {
+				p = StandReady(p)
+			}
 			r, err := Run(ctx, c.World, p, Watch{})
 			if err != nil {
 				return fmt.Errorf("%s with %d crews: %w", c.Policy, len(c.World.Fleet), err)
 			}
 			out[i], err = Summarise(c.World, c.Policy, r)
+			out[i].StandReady = c.StandReady
 			if done != nil {
 				done(int(finished.Add(1)))
 			}
@@ -93,10 +98,11 @@ func RunAll(ctx context.Context, cases []Case, done func(finished int)) ([]Summa
 // WriteSweep writes a row for each summary.
 func WriteSweep(w io.Writer, all []Summary) error {
 	var b strings.Builder
-	b.WriteString("crews,policy,requests,served,unserved,late,on_time_share,response_mean_s,response_p90_s,response_max_s,late_total_s,compensation_fen,crew_utilisation\n")
+	b.WriteString("crews,policy,requests,served,unserved,late,on_time_share,response_mean_s,response_p90_s,response_max_s,late_total_s,compensation_fen,crew_utilisation,driven_km,moved_km,stand_ready\n")
 	for _, s := range all {
-		fmt.Fprintf(&b, "%d,%s,%d,%d,%d,%d,%s,%s,%s,%s,%s,%d,%s\n", s.Crews, s.Policy, s.Requests, s.Served, s.Unserved, s.Late,
-			number(s.OnTimeShare), number(s.ResponseMeanS), number(s.ResponseP90S), number(s.ResponseMaxS), number(s.LateTotalS), s.CompensationFen, number(s.CrewUtilisation))
+		fmt.Fprintf(&b, "%d,%s,%d,%d,%d,%d,%s,%s,%s,%s,%s,%d,%s,%s,%s,%t\n", s.Crews, s.Policy, s.Requests, s.Served, s.Unserved, s.Late,
+			number(s.OnTimeShare), number(s.ResponseMeanS), number(s.ResponseP90S), number(s.ResponseMaxS), number(s.LateTotalS), s.CompensationFen, number(s.CrewUtilisation),
+			number(s.DrivenKm), number(s.MovedKm), s.StandReady)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

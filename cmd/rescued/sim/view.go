@@ -15,6 +15,8 @@ type View struct {
 	Now      time.Time
 	Turnout  time.Duration // from commitment to departure
 	Service  time.Duration // from arrival to free
+	Promised time.Duration // from call to arrival
+	Pace     float64       // of every drive, in metres of the great circle a second
 	Requests []Request     // every request called so far, by number
 	Crews    []Crew        // the fleet, in the order of its file
 	// Waiting are the requests without a crew, in call order. A request that no
