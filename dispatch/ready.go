@@ -25,8 +25,8 @@ const (
 	// restAfterMove is how long a crew that was moved is left alone, counted from
 	// the beginning of its move.
 	restAfterMove = 40 * time.Minute
-	// leastGain is what a move must gain, in promises kept an hour, and driveGain
-	// what it must gain more for each hour of driving.
+	// leastGain is what a move must gain, in promises kept an hour, after
+	// driveGain is taken off for each hour of driving.
 	leastGain, driveGain = 0.01, 0.05
 )
 
@@ -134,11 +134,12 @@ func (r Ready) Advise() []Move {
 	return moves
 }
 
-// best is the move that gains most, and what is in reach from there; none
-// gains nothing.
+// best is the move that gains most, its drive paid for, and what is in reach
+// from there; none gains nothing. Of equal moves it is the first.
 func (b *readyBoard) best(targets []readyTarget) (best Move, reach []bool) {
+	most := 0.0
 	for _, t := range targets {
-		if t.help <= max(best.Gain, leastGain) {
+		if t.help <= max(most, leastGain) {
 			break // nor can any after it
 		}
 		for c := range b.Idle {
@@ -146,13 +147,12 @@ func (b *readyBoard) best(targets []readyTarget) (best Move, reach []bool) {
 				continue
 			}
 			drive := b.drive(c, t)
-			first := firstSlot(b.Turnout + drive)
-			least := leastGain + driveGain*drive.Hours()
-			if drive < shortestMove || first == readySlots || t.help <= max(best.Gain, least) {
+			first, price := firstSlot(b.Turnout+drive), driveGain*drive.Hours()
+			if drive < shortestMove || first == readySlots || t.help-price <= max(most, leastGain) {
 				continue
 			}
-			if gain := b.gain(c, t.reach, first); gain >= least && gain > best.Gain {
-				best, reach = Move{Crew: c, To: t.cell, At: t.at, Travel: drive, Gain: gain}, t.reach
+			if gain := b.gain(c, t.reach, first); gain-price >= leastGain && gain-price > most {
+				most, best, reach = gain-price, Move{Crew: c, To: t.cell, At: t.at, Travel: drive, Gain: gain}, t.reach
 			}
 		}
 	}
