@@ -16,7 +16,16 @@ type unit struct {
 	can     geo.Capabilities
 	fix     Fix
 	fixed   bool // fix is known
+
+	// stood is where it was when it last had gone some way, and rolled when that
+	// was; the zero time for not since its last job.
+	stood  geo.Point
+	rolled time.Time
 }
+
+// rolledMetres is how far a crew goes before it counts as moved, and not as
+// parked elsewhere.
+const rolledMetres = 1000.0
 
 // fleet is what this replica knows of all crews: a hint, in which the index
 // of free crews is kept up to date. It is safe for concurrent use.
@@ -38,6 +47,9 @@ func (f *fleet) change(id events.CrewID, version int64, state CrewState, can geo
 	if version <= u.version {
 		return
 	}
+	if u.state.Busy() && state == CrewAvailable {
+		u.stood, u.rolled = u.fix.Point, time.Time{}
+	}
 	u.version, u.state, u.can = version, state, can
 	f.show(id, u)
 }
@@ -49,6 +61,12 @@ func (f *fleet) sight(id events.CrewID, fix Fix) bool {
 	u := f.unit(id)
 	if u.fixed && !fix.At.After(u.fix.At) {
 		return false
+	}
+	switch {
+	case !u.fixed:
+		u.stood = fix.Point
+	case geo.Distance(u.stood, fix.Point) > rolledMetres:
+		u.stood, u.rolled = fix.Point, fix.At
 	}
 	u.fix, u.fixed = fix, true
 	f.show(id, u)

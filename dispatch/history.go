@@ -20,11 +20,13 @@ const (
 	// the finer one knows little; priorCalls the same in calls, for one cell.
 	priorHours = 2.0
 	priorCalls = 3.0
+	// quietHours is how long nobody called before anybody listened: a first call
+	// is not a rush.
+	quietHours = 6.0
 )
 
 // CallHistory is how often calls came, by place, hour of the week and what
-// they needed. It forgets slowly. It is fed in the order of time and is not
-// safe for concurrent use.
+// they needed. It forgets slowly. It is not safe for concurrent use.
 type CallHistory struct {
 	zone   *time.Location
 	since  time.Time // weights are counted from here
@@ -64,7 +66,8 @@ func NewCallHistory(zone *time.Location, since time.Time) *CallHistory {
 	return &CallHistory{zone: zone, since: since, until: since, places: map[callSource]*placeTally{}}
 }
 
-// Hear takes a call. One from no place on Earth is passed over.
+// Hear takes a call made since it began to listen; calls may come in any order.
+// One from no place on Earth is passed over.
 func (h *CallHistory) Hear(at time.Time, where geo.Point, need geo.Capabilities) {
 	cell, err := geo.CellAt(where, historyResolution)
 	if err != nil {
@@ -153,7 +156,7 @@ func (h *CallHistory) rate(hour int, now float64) (rate, total float64) {
 	if all.watched <= 0 {
 		return 0, 0
 	}
-	rate = all.calls / all.watched
+	rate = all.calls / now / (all.watched/now + quietHours)
 	rate = (day.calls/now + priorHours*rate) / (day.watched/now + priorHours)
 	watched, calls := h.around(hour)
 	return (calls/now + priorHours*rate) / (watched/now + priorHours), all.calls

@@ -56,6 +56,7 @@ func (a *API) Routes(api huma.API) {
 	a.offerRoutes(api)
 	a.positionRoutes(api)
 	a.queueRoutes(api)
+	a.adviceRoutes(api)
 	a.partyRoutes(api)
 	a.areaRoutes(api)
 	a.clockRoute(api)

@@ -207,6 +207,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 		{route: "POST " + ofr + "/decline", body: reason, want: map[string]int{"none": 401, "crew": 404, "provider": 404, "operator": 404, "admin": 404, "*": 403}},
 		{route: "POST " + ofr + "/withdraw", body: reason, want: map[string]int{"none": 401, "operator": 404, "admin": 404, "*": 403}},
 		{route: "POST /v1/positions", body: map[string]any{"positions": []any{with(position(e.clock.Now(), 1), crew.Subject, "crew_id")}}, want: map[string]int{"none": 401, "operator": 200, "admin": 200, "*": 403}},
+		{route: "GET /v1/advice/moves", want: map[string]int{"none": 401, "provider": 200, "operator": 200, "admin": 200, "*": 403}},
 		{route: "GET /v1/queue", want: map[string]int{"none": 401, "operator": 200, "admin": 200, "*": 403}},
 		{route: "GET /v1/queue/stream", want: map[string]int{"none": 401, "owner": 403, "partner": 403, "provider": 403, "crew": 403, "finance": 403}},
 		{route: "GET /v1/offers/stream", want: map[string]int{"none": 401, "owner": 403, "partner": 403, "finance": 403}},

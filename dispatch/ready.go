@@ -14,6 +14,9 @@ const (
 	// leastBusy and mostBusy bound how likely a crew is taken to be busy: none is
 	// ever sure to be there, nor sure to be gone.
 	leastBusy, mostBusy = 0.05, 0.95
+	// driveShare is how large a part of the promise the drive to a job is taken
+	// to need, to say how long a job binds a crew: a third.
+	driveShare = 3
 	// mostMoves is how many moves are advised at once.
 	mostMoves = 5
 	// readyTargets is how many places are tried: those where one more crew would
@@ -39,7 +42,7 @@ type Ready struct {
 	Now     time.Time
 	Promise time.Duration   // from a call to arrival
 	Turnout time.Duration   // from being sent to driving off
-	Job     time.Duration   // that a job binds a crew, drive included
+	Service time.Duration   // from arrival to free
 	Pace    float64         // of a drive, in metres of the great circle a second
 	Calls   []ExpectedCalls // in the next readyHorizon, each place and need once
 	Idle    []IdleCrew

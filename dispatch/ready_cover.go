@@ -49,7 +49,7 @@ func (r Ready) cover() *readyBoard {
 				free++
 			}
 		}
-		taken := perHour * min(slotMiddle(s), r.Job).Hours()
+		taken := perHour * min(slotMiddle(s), r.Turnout+r.Promise/driveShare+r.Service).Hours()
 		b.busy[s] = min(max(taken/float64(max(free, 1)), leastBusy), mostBusy)
 	}
 	for c, crew := range r.Idle {

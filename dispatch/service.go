@@ -70,6 +70,7 @@ type Service struct {
 	queue   *areaQueue
 	meter   *meter
 	learner *learner
+	heard   heard
 
 	refreshing sync.Mutex
 	horizon    string // where the next reading of changed crews goes on

@@ -70,6 +70,13 @@ func TestReplayCommand(t *testing.T) {
 	require.Contains(t, out, "6 runs: ")
 	require.FileExists(t, of("sweep.svg"))
 
+	code, out, errs = replays(t, append(world, "--fleet", fleet, "--policy-assign", "nearest", "--stand-ready", "--summary", of("ready.json"), "--legs", of("ready-legs.csv"))...)
+	require.Zero(t, code, errs)
+	require.Contains(t, out, "to stand ready")
+	ready, err := os.ReadFile(of("ready.json"))
+	require.NoError(t, err)
+	require.Contains(t, string(ready), `"stand_ready": true`)
+
 	code, _, errs = replays(t, "bench", "--demand", replayFebruary, "--crews", "30", "--seeds", "4", "--out", of("promise.md"), "--kind", "VEHICLE_FIRE")
 	page, err := os.ReadFile(of("promise.md"))
 	require.NoError(t, err, errs)

@@ -31,6 +31,7 @@ type queuePage struct {
 	Columns  []string
 	Rows     []queueRow
 	Blank    queueRow
+	Ready    *ready
 }
 
 // queue shows the live queue: by slack, with counters that filter.
@@ -45,7 +46,7 @@ func (p *pages) queue(w http.ResponseWriter, r *http.Request) {
 		p.fail(w, r, t, err)
 		return
 	}
-	page := queuePage{common: p.common(t, t.QueueTitle), Columns: t.Columns, Blank: named(t, queueRow{})}
+	page := queuePage{common: p.common(t, t.QueueTitle), Columns: t.Columns, Blank: named(t, queueRow{}), Ready: p.ready(r, t)}
 	for _, row := range snap.Rows {
 		shown, err := p.queueRow(t, row, snap)
 		if err != nil {

@@ -22,12 +22,16 @@ type text struct {
 	ProblemLabel, NameLabel, PhoneLabel, AskButton        string
 	AskPromise, NotFoundTitle, NotFoundText               string
 	LoginTitle, LoginText, OpenedWord                     string
+	ReadyTitle, ReadyEmpty, ReadyHint                     string
+	ReadyTo, ReadyDrive, ReadyGain, ReadyWhy, ReadyLeaves string
 
 	fast, promise, outside string
 
 	Tiers      map[string]string
 	Filters    map[string]string
 	Columns    []string
+	ReadyCols  []string
+	Compass    []string // from north, clockwise
 	States     map[string]string
 	Problems   map[string]string
 	Priorities []string
@@ -94,6 +98,14 @@ var texts = map[string]text{
 		NotFoundTitle: "链接无效", NotFoundText: "这个链接不存在或已失效。需要帮助请重新提交请求。",
 		LoginTitle: "需要登录", LoginText: "队列只对调度人员开放，请使用您的登录链接。",
 
+		ReadyTitle: "待命建议", ReadyEmpty: "现在没有值得移动的空闲救援队。",
+		ReadyHint: "按历史同一时段的需求和各救援队当前位置计算（{clock}）。仅供参考，不会自动派遣；刷新页面以更新。",
+		ReadyTo:   "向{direction}约 {km} 公里，{lat}, {lng}", ReadyDrive: "{minutes} 分钟", ReadyGain: "每小时多兑现 {gain} 个承诺",
+		ReadyWhy:    "到那里后，每小时约 {calls} 个原位置来不及的求助可以按时到达，目前平均有 {others} 支其他救援队来得及",
+		ReadyLeaves: "；原位置每小时约 {calls} 个求助改由其他 {others} 支救援队负责",
+		ReadyCols:   []string{"救援队", "区域", "去向", "车程", "收益", "理由"},
+		Compass:     []string{"北", "东北", "东", "东南", "南", "西南", "西", "西北"},
+
 		fast: "演示时钟：以 %s 倍速运行，45 分钟的承诺相应缩短。", promise: "承诺 %d 分钟内到达",
 
 		Tiers:   map[string]string{"breached": "已超时", "risk10": "≤10 分钟", "risk20": "≤20 分钟", "ok": "正常", "arrived": "已到达"},
@@ -158,6 +170,14 @@ var texts = map[string]text{
 		AskPromise:    "You will see the promised time of arrival and your own tracking link at once.",
 		NotFoundTitle: "This link leads nowhere", NotFoundText: "It does not exist or has ended. If you need help, ask again.",
 		LoginTitle: "Login needed", LoginText: "The queue is for dispatch operators; use your login link.",
+
+		ReadyTitle: "Standing ready", ReadyEmpty: "No idle crew is worth moving now.",
+		ReadyHint: "From the demand of this hour in past weeks and where crews are now ({clock}). Advice only: nobody is sent; reload to update.",
+		ReadyTo:   "about {km} km {direction}, {lat}, {lng}", ReadyDrive: "{minutes} min", ReadyGain: "{gain} more promises kept an hour",
+		ReadyWhy:    "from there it is in time for {calls} calls an hour that it does not reach from where it stands, and {others} other crews do on average",
+		ReadyLeaves: "; it leaves {calls} calls an hour to {others} others",
+		ReadyCols:   []string{"Crew", "Area", "Towards", "Drive", "Gain", "Why"},
+		Compass:     []string{"north", "north-east", "east", "south-east", "south", "south-west", "west", "north-west"},
 
 		fast: "Demonstration clock: %s times as fast as the wall's; a 45-minute promise is that much shorter.", promise: "Promised within %d minutes",
 

@@ -35,12 +35,16 @@ func TestAMonthIsFeasible(t *testing.T) {
 	c := usual()
 	c.needs = map[string][]string{"VEHICLE_ACCIDENT": {"tow"}, "VEHICLE_FIRE": {"tow", "winch"}}
 
-	for _, name := range append(sim.PolicyNames(), "whimsical") {
+	for _, name := range append(sim.PolicyNames(), "whimsical", "ready") {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := world(t, february, "", fleet, needs)
 			p := sim.Policy(&whimsical{draw: rand.New(rand.NewPCG(1, 2)), whims: 20_000})
-			if name != "whimsical" {
+			switch name {
+			case "whimsical":
+			case "ready":
+				p = sim.StandReady(policy(t, sim.Closest))
+			default:
 				p = policy(t, name)
 			}
 			runs, legs, result := replayed(t, t.TempDir(), w, p)
@@ -102,6 +106,9 @@ func TestSmallWorldsAreFeasible(t *testing.T) {
 		p := sim.Policy(&whimsical{draw: rand.New(rand.NewPCG(rapid.Uint64().Draw(rt, "whim"), 0)), whims: 60})
 		if name := rapid.SampledFrom(append(sim.PolicyNames(), "whimsical")).Draw(rt, "policy"); name != "whimsical" {
 			p = policy(t, name)
+		}
+		if rapid.Bool().Draw(rt, "stand ready") {
+			p = sim.StandReady(p)
 		}
 		runs, legs, _ := replayed(t, dir, w, p)
 		if problems := check(t, c, demand, fleet, runs, legs); len(problems) > 0 {

@@ -6,14 +6,9 @@ import (
 	"rescued/dispatch"
 )
 
-const (
-	// readyEvery is how often idle crews are advised: an operator looks up now
-	// and then, and not at every event.
-	readyEvery = 10 * time.Minute
-	// driveShare is how much of the promise a drive to a job is taken to need,
-	// to say how long a job binds a crew.
-	driveShare = 3
-)
+// readyEvery is how often idle crews are advised: an operator looks up now and
+// then, and not at every event.
+const readyEvery = 10 * time.Minute
 
 // standReady lets another policy decide who serves whom, and then has the
 // crews that are left idle follow the service's advice where to stand. It
@@ -64,7 +59,7 @@ func (p *standReady) hear(v *View) {
 // and where the others will be.
 func (p *standReady) ask(v *View, out *Orders) dispatch.Ready {
 	r := dispatch.Ready{
-		Now: v.Now, Promise: v.Promised, Turnout: v.Turnout, Job: v.Turnout + v.Promised/driveShare + v.Service,
+		Now: v.Now, Promise: v.Promised, Turnout: v.Turnout, Service: v.Service,
 		Pace: v.Pace, Calls: p.history.Expected(v.Now.Add(readyEvery), dispatch.ReadyCalls),
 	}
 	sent := map[int]int{} // crews the policy has orders for: to a request, or to none

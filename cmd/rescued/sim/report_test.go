@@ -39,7 +39,7 @@ func TestSummaryByHand(t *testing.T) {
 	require.Equal(t, sim.Summary{
 		Policy: "nearest", SLAPolicy: "example-45 v1", Requests: 3, Served: 2, Unserved: 1, OnTime: 1, Late: 1, OnTimeShare: 0.333333,
 		ResponseMeanS: (1921.360 + 3241.360) / 2, ResponseP50S: 1921.360, ResponseP90S: 3241.360, ResponseP99S: 3241.360, ResponseMaxS: 3241.360,
-		LateMeanS: 541.360, LateTotalS: 541.360, CompensationFen: 2000, Crews: 1, CrewUtilisation: 1,
+		LateMeanS: 541.360, LateTotalS: 541.360, CompensationFen: 2000, Crews: 1, CrewUtilisation: 1, DrivenKm: 15,
 	}, s)
 }
 
