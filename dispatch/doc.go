@@ -15,6 +15,9 @@
 // measured, or the crew was swapped or stood on its way. What is learned moves
 // plans and expected arrivals, never a promise: that is the policy's.
 //
+// Beside that, Ready says where idle crews should stand for the calls to come,
+// by a CallHistory of those that were. It is advice; nothing follows from it.
+//
 // The index and the live queue are hints. What must be true once is a row
 // lock or a unique index: one active request per crew, one pending offer per
 // request and per crew, one open request per plate. Every change of state
