@@ -1,76 +1,187 @@
 package dispatch
 
 import (
+	"math"
+	"slices"
 	"time"
+
+	"rescued/geo"
 )
 
-// Waiting is one request as Assign sees it.
+// Waiting is one request as Assign sees it: nobody is at the car yet. One whose
+// crew is on its way and may still be turned round is waiting too; the crew
+// names it in Candidate.Doing.
 type Waiting struct {
+	At     geo.Point // WGS-84
 	Opened time.Time // when the owner called
 	Due    time.Time // an arrival after it breaks the promise
 	// Priority is the class, 0 for the ordinary one. A request counts four
-	// times one of the class below.
+	// times one of the class below, and one above the ordinary class is never
+	// put off.
 	Priority int
-	Reach    []Reach // the crews that may go, and how long each drives
+	Reach    []Reach // the crews that may go, each once, and how long each drives
 }
 
 // Reach is how far one crew is from one request.
 type Reach struct {
-	Crew   int           // index of the crew
-	Travel time.Duration // driving time, turnout not counted
+	Crew   int           // index into the candidates
+	Travel time.Duration // driving time from Candidate.At, turnout not counted
 }
 
-// Pairing sends a crew to a request.
+// Candidate is one crew as Assign sees it.
+type Candidate struct {
+	At     geo.Point // WGS-84: where it is free
+	FreeAt time.Time // not after now: it is free
+	Until  time.Time // end of its shift, after which it starts no job; zero for never
+	Doing  *Drive    // the job it drives to and may leave: it counts as free where it is now
+	// Cover is how many promises it is expected to cost that this crew is away
+	// for Terms.Service, between 0 and 1: see Demand.Cover.
+	Cover float64
+}
+
+// Drive is a crew on its way.
+type Drive struct {
+	Request int       // index into waiting
+	Arrives time.Time // if it is left alone
+}
+
+// Terms are what Assign plans with.
+type Terms struct {
+	Turnout time.Duration // from being sent to driving off
+	Service time.Duration // expected time at the car
+	// Patience is how long a request whose promise is broken may be put off, from
+	// its call, for the sake of promises that can still be kept.
+	Patience time.Duration
+	// Pace is how fast a drive from one car to the next goes, in metres of the
+	// great circle a second.
+	Pace float64
+}
+
+// Pairing sends a crew to a request, now.
 type Pairing struct {
 	Request int   // index into waiting
 	To      Reach // one of its Reach
+	// Late says that the promise is broken already: the crew is sent because it
+	// can be spared, or because the owner has waited long enough.
+	Late bool
 }
 
-// What a pairing costs, in seconds of arrival for a request of the ordinary
-// class. The figures only have to be far apart: a crew is never left idle to
-// save driving, and driving is never saved by breaking a promise.
+// What things cost in a plan, in seconds of one owner's waiting. The figures
+// were found on the development months of the demand file by trying; they need
+// only be of the right size. See deploy/promise.md for what they give.
 const (
-	unservedCost = 1e7 // a request without a crew while one could go
-	brokenCost   = 1e5 // a promise broken
-	// overdueCost is what each second counts that an owner waits past his
-	// promise. After 50 minutes he comes before one whose promise can still be
-	// kept, so that nobody is put off for ever.
-	overdueCost = brokenCost / 3000
+	brokenCost = 30_000 // a promise broken
+	waitCost   = 0.23   // a second an owner waits
+	driveCost  = 0.75   // a second a crew drives: it keeps crews where they are needed
+	// tightCost is charged, as a share of brokenCost, for a promise that is to be
+	// kept with no minute to spare by a crew that is not even free yet. It falls
+	// to nothing with tightMargin to spare, and the margin shrinks when the crew
+	// leaves within tightLead: what is near is certain.
+	tightCost   = 0.15
+	tightMargin = 900.0
+	tightLead   = 1800.0
+	turnCost    = 0.0032 // a crew turned round, as a share of brokenCost
+	// lateTurnCost is charged for leaving a late request again for one that can
+	// be on time.
+	lateTurnCost = 0.043
+	// A late request whose turn has come counts as mustCost promises, and each
+	// second until somebody is there mustWaitCost.
+	mustCost     = 5.3
+	mustWaitCost = 10.0
+	coverCost    = 0.5  // of a promise that a crew's absence may cost
+	coverFree    = 0.03 // what is no loss: somebody covers everything a little
+	// A late request is served by a crew whose absence costs less than
+	// spareCover, and spareCoverHour more for each hour since it was due.
+	spareCover     = 0.06
+	spareCoverHour = 0.17
+	spareAge       = 0.05 // a minute of age makes a late request this many minutes nearer
+	spareFar       = 3.0  // hours of driving that one promise is worth
+	spareCrowd     = 1.3  // each crew gone makes the others this much scarcer
 )
 
-// Assign decides who goes where, now, over all that wait and all free crews
-// together (sparse shortest augmenting paths): as many requests are served as
-// can be, higher classes first; of what remains as few promises are broken as
-// can be; and the sum of the arrivals is the least. Where no two requests want
-// the same crew, each gets the one that is there first.
+// Assign decides who goes where, now, over all that wait and all crews
+// together: crews that are free, crews that soon will be, and crews that are on
+// their way and may be turned round. It plans each crew's next jobs (no more
+// than three: nobody knows what comes after), so that as few promises are
+// broken as can be, higher classes first; of such plans it wants the one that
+// holds the others safest, keeps crews where calls are likely, and lets owners
+// wait least. What the plan lets a crew start now is what Assign returns. With
+// nobody to compete the answer is the soonest crew.
 //
-// It is a pure function; crews is one more than the highest index in any Reach.
-func Assign(waiting []Waiting, crews int, now time.Time, turnout time.Duration) []Pairing {
-	rows, skip := make([][]edge, len(waiting)), make([]float64, len(waiting))
-	for i, w := range waiting {
-		weight := classWeight(w.Priority)
-		for _, to := range w.Reach {
-			arrival := turnout + to.Travel
-			cost := arrival.Seconds()
-			if now.Add(arrival).After(w.Due) {
-				cost += brokenCost
-			}
-			rows[i] = append(rows[i], edge{to.Crew, weight * cost})
-		}
-		waited := now.Sub(w.Opened).Seconds() + overdueCost*max(0, now.Sub(w.Due).Seconds())
-		skip[i] = weight * (unservedCost + brokenCost + waited)
-	}
-	chosen, _ := matching(rows, crews, skip)
+// A request whose promise cannot be kept any more is put off until a crew can
+// be spared, since a crew that hurries to it breaks another promise meanwhile;
+// Terms.Patience bounds that.
+//
+// A crew that is sent off from its Drive leaves that request to whom the
+// pairings send there, or waiting. A crew in Drive that is not named goes on,
+// unless another crew is sent to its request: then it is free.
+//
+// It is a pure function: the same arguments give the same pairings. The first
+// plan is the cheapest matching of requests with crews (sparse shortest
+// augmenting paths); further jobs are inserted by regret, and the whole is
+// improved by moving and exchanging jobs and tails between crews until nothing
+// helps, so it is never worse than that matching.
+func Assign(waiting []Waiting, crews []Candidate, now time.Time, t Terms) []Pairing {
+	p := newPlan(waiting, crews, now, t)
+	p.make()
 	var out []Pairing
-	for i, crew := range chosen {
-		for _, to := range waiting[i].Reach {
-			if to.Crew == crew {
-				out = append(out, Pairing{i, to})
-				break
-			}
+	spare := make([]bool, len(crews))
+	for c := range crews {
+		u := &p.units[c]
+		route := p.routes[c]
+		spare[c] = len(route) == 0 && u.free == 0 && u.doing < 0
+		if len(route) > 0 && u.free == 0 && route[0] != u.doing {
+			out = append(out, Pairing{Request: route[0], To: reachOf(&waiting[route[0]], c)})
 		}
 	}
-	return out
+	return append(out, assignLate(waiting, crews, p, spare, now, t)...)
+}
+
+func reachOf(w *Waiting, crew int) Reach {
+	return w.Reach[slices.IndexFunc(w.Reach, func(r Reach) bool { return r.Crew == crew })]
+}
+
+// assignLate sends the crews that can be spared to requests whose promise is
+// broken, those that cost least first.
+func assignLate(waiting []Waiting, crews []Candidate, p *plan, spare []bool, now time.Time, t Terms) []Pairing {
+	cover := make([]float64, len(crews))
+	for c := range crews {
+		cover[c] = crews[c].Cover
+	}
+	served := make([]bool, len(waiting))
+	var out []Pairing
+	for {
+		best, cheapest := Pairing{Request: -1}, math.Inf(1)
+		for i := range waiting {
+			w := &waiting[i]
+			if !p.late[i] || served[i] {
+				continue
+			}
+			age := now.Sub(w.Opened)
+			limit := spareCover + spareCoverHour*now.Sub(w.Due).Hours()
+			for _, to := range w.Reach {
+				if !spare[to.Crew] || p.units[to.Crew].until < 0 {
+					continue
+				}
+				harm := cover[to.Crew] * (t.Turnout + to.Travel + t.Service).Seconds() / t.Service.Seconds()
+				if harm > limit {
+					continue
+				}
+				cost := to.Travel.Seconds() - spareAge*age.Seconds() + spareFar*3600*harm
+				if cost < cheapest {
+					cheapest, best = cost, Pairing{Request: i, To: to, Late: true}
+				}
+			}
+		}
+		if best.Request < 0 {
+			return out
+		}
+		out = append(out, best)
+		served[best.Request], spare[best.To.Crew] = true, false
+		for c := range cover {
+			cover[c] *= spareCrowd
+		}
+	}
 }
 
 func classWeight(priority int) float64 {
@@ -79,4 +190,19 @@ func classWeight(priority int) float64 {
 		weight *= 4
 	}
 	return weight
+}
+
+const (
+	// turnMost is how often a request may lose a crew that is on its way.
+	turnMost = 9
+	// turnShare is the share of the way after which a crew is never turned round.
+	turnShare = 0.95
+)
+
+// MayTurn reports whether a crew that departed, or departs, for a request and
+// arrives there in time may still be sent elsewhere: when it has the last of
+// the way before it, and the request has not lost too many crews already.
+func MayTurn(now, departs, arrives time.Time, swaps int) bool {
+	done := now.Sub(departs)
+	return swaps < turnMost && (done <= 0 || float64(done) <= turnShare*float64(arrives.Sub(departs)))
 }

@@ -193,10 +193,14 @@ func (b *board) pair(s *Service) {
 	for k, i := range b.planned {
 		r := &b.waiting[i]
 		waiting[k] = Waiting{
-			Opened: r.OpenedAt, Due: r.Promise.DueAt, Priority: int(PriorityNormal - r.Priority), Reach: b.reach[i],
+			At: r.Place.Point, Opened: r.OpenedAt, Due: r.Promise.DueAt, Priority: int(PriorityNormal - r.Priority), Reach: b.reach[i],
 		}
 	}
-	for _, p := range Assign(waiting, len(b.crews), b.m.at, s.cfg.Turnout) {
+	crews := make([]Candidate, len(b.crews))
+	for c, hit := range b.crews {
+		crews[c] = Candidate{At: hit.Point, FreeAt: b.m.at}
+	}
+	for _, p := range Assign(waiting, crews, b.m.at, Terms{Turnout: s.cfg.Turnout, Service: 30 * time.Minute, Pace: 6}) {
 		b.sent[b.planned[p.Request]] = p.To
 	}
 }
