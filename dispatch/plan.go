@@ -146,6 +146,10 @@ func (p *plan) add(i int, crews []Candidate, now time.Time) {
 		case soonest <= j.due:
 		case p.turnCome(w, now):
 			j.mustGo()
+			if !math.IsInf(soonest, 1) {
+				// However far everybody is, going there costs less than not going.
+				j.skip = max(j.skip, 2*j.weight*mustWaitCost*soonest)
+			}
 		default:
 			p.late[i] = true
 			j.reach = nil

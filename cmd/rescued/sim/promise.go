@@ -8,23 +8,34 @@ import (
 )
 
 // promise is the service's own policy: dispatch.Assign over all requests
-// without a crew on the spot and all crews on shift, at every event.
+// without a crew on the spot and all crews on shift, at every event. A fleet
+// too large for that is decided place by place: see local.
 type promise struct {
+	local   *local // nil for a fleet that is decided as a whole
 	demand  dispatch.Demand
 	heard   int
 	look    time.Time // asked for already
 	waiting []dispatch.Waiting
 	numbers []int // of the waiting, in the view
 	crews   []dispatch.Candidate
-	index   []int // of the crews of the view, in crews; -1 for one that is not asked
 	fleet   []int // of crews, in the view
 }
 
 // lateLook is how often requests that are put off are looked at again.
 const lateLook = 2 * time.Minute
 
+// wholeFleet is the largest fleet that is weighed whole at every event.
+const wholeFleet = 128
+
 // Decide implements Policy.
 func (p *promise) Decide(v *View, out *Orders) {
+	if len(v.Crews) > wholeFleet {
+		if p.local == nil {
+			p.local = newLocal(v)
+		}
+		p.local.decide(v, out)
+		return
+	}
 	p.hear(v)
 	if len(v.Waiting) == 0 {
 		return
@@ -62,26 +73,36 @@ func (p *promise) hear(v *View) {
 
 // muster lists the crews, each where it is or will be free.
 func (p *promise) muster(v *View) {
-	p.crews, p.fleet, p.index = p.crews[:0], p.fleet[:0], p.index[:0]
+	p.crews, p.fleet = p.crews[:0], p.fleet[:0]
 	p.waiting, p.numbers = p.waiting[:0], p.numbers[:0]
 	for i := range v.Crews {
-		c := &v.Crews[i]
-		k := dispatch.Candidate{At: v.Place(i), FreeAt: v.Now, Until: c.ShiftEnd}
-		switch {
-		case c.State == Idle && c.OnShift:
-		case c.State == Driving && c.OnShift && dispatch.MayTurn(v.Now, c.DepartsAt, c.ArrivesAt, v.Requests[c.Request].Swaps):
-			k.Doing = &dispatch.Drive{Request: len(p.numbers), Arrives: c.ArrivesAt}
-			p.numbers = append(p.numbers, c.Request)
-		case (c.State == Driving || c.State == OnScene) && c.OnShift:
-			k.At, k.FreeAt = v.Requests[c.Request].At, c.FreeAt
-		default:
-			p.index = append(p.index, -1)
+		k, ok := candidate(v, i)
+		if !ok {
 			continue
 		}
-		p.index = append(p.index, len(p.crews))
+		if k.Doing != nil {
+			k.Doing.Request = len(p.numbers)
+			p.numbers = append(p.numbers, v.Crews[i].Request)
+		}
 		p.crews, p.fleet = append(p.crews, k), append(p.fleet, i)
 	}
 	p.numbers = append(p.numbers, v.Waiting...)
+}
+
+// candidate is a crew as Assign sees it; false for one that may start no job.
+// Of the job that it may leave, it does not know the number yet.
+func candidate(v *View, i int) (dispatch.Candidate, bool) {
+	c := &v.Crews[i]
+	k := dispatch.Candidate{At: v.Place(i), FreeAt: v.Now, Until: c.ShiftEnd}
+	switch {
+	case !c.OnShift:
+		return k, false
+	case c.State == Driving && dispatch.MayTurn(v.Now, c.DepartsAt, c.ArrivesAt, v.Requests[c.Request].Swaps):
+		k.Doing = &dispatch.Drive{Arrives: c.ArrivesAt}
+	case c.State == Driving, c.State == OnScene:
+		k.At, k.FreeAt = v.Requests[c.Request].At, c.FreeAt
+	}
+	return k, true
 }
 
 // gather lists the requests that wait, or could have their crew taken, with how
