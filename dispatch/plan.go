@@ -3,7 +3,6 @@ package dispatch
 import (
 	"math"
 	"slices"
-	"sort"
 	"time"
 
 	"rescued/geo"
@@ -32,7 +31,9 @@ type plan struct {
 	tick   int
 	stamps []int // tick of a route's last change
 	room   [3][]int
-	effort int // evaluations left
+	round  int
+	tried  []int // round in which a crew was last tried
+	effort int   // evaluations left
 }
 
 // planJob is a request in a plan.
@@ -67,7 +68,7 @@ func newPlan(waiting []Waiting, crews []Candidate, now time.Time, t Terms) *plan
 	p := &plan{
 		terms: t, waiting: waiting, turnout: t.Turnout.Seconds(), service: t.Service.Seconds(),
 		jobs: make([]planJob, n), units: make([]planCrew, m), late: make([]bool, n),
-		routes: make([][]int, m), costs: make([]float64, m), holder: make([]int, n), stamps: make([]int, m), asks: make([][]int, m),
+		routes: make([][]int, m), costs: make([]float64, m), holder: make([]int, n), stamps: make([]int, m), tried: make([]int, m), asks: make([][]int, m),
 		effort: planEffort,
 	}
 	for c, k := range crews {
@@ -155,7 +156,7 @@ func (p *plan) add(i int, crews []Candidate, now time.Time) {
 			j.reach = nil
 		}
 	}
-	sort.Slice(j.reach, func(a, b int) bool { return j.reach[a].col < j.reach[b].col })
+	slices.SortFunc(j.reach, func(a, b planReach) int { return a.col - b.col })
 	for _, to := range j.reach {
 		p.asks[to.col] = append(p.asks[to.col], i)
 	}
@@ -178,12 +179,20 @@ func (p *plan) start(c, i int) float64 {
 	if p.starts != nil {
 		return p.starts[c*len(p.jobs)+i]
 	}
-	reach := p.jobs[i].reach
-	k, ok := slices.BinarySearchFunc(reach, c, func(r planReach, c int) int { return r.col - c })
-	if !ok {
+	k := p.reachAt(i, c)
+	if k < 0 {
 		return math.Inf(1)
 	}
-	return reach[k].dist
+	return p.jobs[i].reach[k].dist
+}
+
+// reachAt is where a crew is in a job's reach, -1 for nowhere.
+func (p *plan) reachAt(i, c int) int {
+	k, ok := slices.BinarySearchFunc(p.jobs[i].reach, c, func(r planReach, c int) int { return r.col - c })
+	if !ok {
+		return -1
+	}
+	return k
 }
 
 // leg is the time from leaving one car to arriving at the next.

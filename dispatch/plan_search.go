@@ -1,6 +1,9 @@
 package dispatch
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // place is where a job fits a route best, and what that adds.
 type place struct {
@@ -37,7 +40,7 @@ func (p *plan) fill() {
 		best, second float64
 		to           int // index of the best into reach, -1 for none
 	}
-	bids := map[int]*bid{}
+	bids := make([]*bid, len(p.jobs))
 	rank := func(i int, b *bid) {
 		b.best, b.second, b.to = p.jobs[i].skip, p.jobs[i].skip, -1
 		for k, pl := range b.places {
@@ -65,7 +68,7 @@ func (p *plan) fill() {
 		next, most := -1, math.Inf(-1)
 		for _, i := range open {
 			b := bids[i]
-			if b == nil || b.to < 0 {
+			if b.to < 0 {
 				continue
 			}
 			if regret := b.second - b.best - 1e-3*b.best; regret > most {
@@ -80,14 +83,12 @@ func (p *plan) fill() {
 		route := append([]int(nil), p.routes[c][:at]...)
 		route = append(append(route, next), p.routes[c][at:]...)
 		p.set(c, route)
-		delete(bids, next)
+		bids[next] = nil
+		k, _ := slices.BinarySearch(open, next)
+		open = slices.Delete(open, k, k+1)
 		for _, i := range p.asks[c] {
 			if b := bids[i]; b != nil {
-				for k, to := range p.jobs[i].reach {
-					if to.col == c {
-						b.places[k] = p.probe(i, c)
-					}
-				}
+				b.places[p.reachAt(i, c)] = p.probe(i, c)
 				rank(i, b)
 			}
 		}
@@ -113,14 +114,15 @@ func (p *plan) improve() {
 
 // improvePairs tries crew a with every crew that may do one of its jobs.
 func (p *plan) improvePairs(a, last int) {
-	tried := map[int]bool{a: true}
+	p.round++
+	p.tried[a] = p.round
 	for k := 0; k < len(p.routes[a]); k++ {
 		for _, to := range p.jobs[p.routes[a][k]].reach {
 			b := to.col
-			if tried[b] {
+			if p.tried[b] == p.round {
 				continue
 			}
-			tried[b] = true
+			p.tried[b] = p.round
 			if p.stamps[a] <= last && p.stamps[b] <= last {
 				continue
 			}
