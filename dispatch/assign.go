@@ -142,46 +142,57 @@ func reachOf(w *Waiting, crew int) Reach {
 }
 
 // assignLate sends the crews that can be spared to requests whose promise is
-// broken, those that cost least first.
+// broken, those that cost least first. What a pair costs only rises as crews
+// go, so a request whose cost has not risen since it was least is least still.
 func assignLate(waiting []Waiting, crews []Candidate, p *plan, spare []bool, now time.Time, t Terms) []Pairing {
 	cover := make([]float64, len(crews))
 	for c := range crews {
 		cover[c] = crews[c].Cover
 	}
-	served := make([]bool, len(waiting))
-	var out []Pairing
-	for {
-		best, cheapest := Pairing{Request: -1}, math.Inf(1)
-		for i := range waiting {
-			w := &waiting[i]
-			if !p.late[i] || served[i] {
+	cheapest := func(i int) (Reach, float64) {
+		w := &waiting[i]
+		age, limit := now.Sub(w.Opened), spareCover+spareCoverHour*now.Sub(w.Due).Hours()
+		var best Reach
+		least := math.Inf(1)
+		for _, to := range w.Reach {
+			if !spare[to.Crew] || p.units[to.Crew].until < 0 {
 				continue
 			}
-			age := now.Sub(w.Opened)
-			limit := spareCover + spareCoverHour*now.Sub(w.Due).Hours()
-			for _, to := range w.Reach {
-				if !spare[to.Crew] || p.units[to.Crew].until < 0 {
-					continue
-				}
-				harm := cover[to.Crew] * (t.Turnout + to.Travel + t.Service).Seconds() / t.Service.Seconds()
-				if harm > limit {
-					continue
-				}
-				cost := to.Travel.Seconds() - spareAge*age.Seconds() + spareFar*3600*harm
-				if cost < cheapest {
-					cheapest, best = cost, Pairing{Request: i, To: to, Late: true}
-				}
+			harm := cover[to.Crew] * (t.Turnout + to.Travel + t.Service).Seconds() / t.Service.Seconds()
+			if harm > limit {
+				continue
+			}
+			if cost := to.Travel.Seconds() - spareAge*age.Seconds() + spareFar*3600*harm; cost < least {
+				best, least = to, cost
 			}
 		}
-		if best.Request < 0 {
-			return out
-		}
-		out = append(out, best)
-		served[best.Request], spare[best.To.Crew] = true, false
-		for c := range cover {
-			cover[c] *= spareCrowd
+		return best, least
+	}
+	var queue leastFirst // of requests, by cost
+	for i := range waiting {
+		if p.late[i] {
+			if _, cost := cheapest(i); !math.IsInf(cost, 1) {
+				queue.push(reached{cost, i})
+			}
 		}
 	}
+	var out []Pairing
+	for len(queue) > 0 {
+		first := queue.take()
+		to, cost := cheapest(first.col)
+		switch {
+		case math.IsInf(cost, 1):
+		case cost > first.dist:
+			queue.push(reached{cost, first.col})
+		default:
+			out = append(out, Pairing{Request: first.col, To: to, Late: true})
+			spare[to.Crew] = false
+			for c := range cover {
+				cover[c] *= spareCrowd
+			}
+		}
+	}
+	return out
 }
 
 func classWeight(priority int) float64 {

@@ -55,7 +55,7 @@ type augmenter struct {
 	dist   []float64
 	from   []int // row from which a column was reached
 	done   []bool
-	heap   []reached
+	heap   leastFirst
 	seen   []int // columns touched by the current search
 }
 
@@ -136,42 +136,50 @@ func (s *augmenter) relax(row, col int, dist float64) {
 		s.seen = append(s.seen, col)
 	}
 	s.dist[col], s.from[col] = dist, row
-	s.push(reached{dist, col})
-}
-
-func (s *augmenter) push(r reached) {
-	h := append(s.heap, r)
-	i := len(h) - 1
-	for i > 0 && h[i].less(h[(i-1)/2]) {
-		h[i], h[(i-1)/2] = h[(i-1)/2], h[i]
-		i = (i - 1) / 2
-	}
-	s.heap = h
+	s.heap.push(reached{dist, col})
 }
 
 // pop takes the nearest column that is not done; its col is -1 when none is
 // left.
 func (s *augmenter) pop() reached {
 	for len(s.heap) > 0 {
-		h := s.heap
-		top, last := h[0], len(h)-1
-		h[0] = h[last]
-		h = h[:last]
-		for i := 0; ; {
-			k := 2*i + 1
-			if k+1 < len(h) && h[k+1].less(h[k]) {
-				k++
-			}
-			if k >= len(h) || !h[k].less(h[i]) {
-				break
-			}
-			h[i], h[k] = h[k], h[i]
-			i = k
-		}
-		s.heap = h
-		if !s.done[top.col] && top.dist == s.dist[top.col] {
+		if top := s.heap.take(); !s.done[top.col] && top.dist == s.dist[top.col] {
 			return top
 		}
 	}
 	return reached{col: -1}
+}
+
+// leastFirst is a binary heap.
+type leastFirst []reached
+
+func (q *leastFirst) push(r reached) {
+	h := append(*q, r)
+	i := len(h) - 1
+	for i > 0 && h[i].less(h[(i-1)/2]) {
+		h[i], h[(i-1)/2] = h[(i-1)/2], h[i]
+		i = (i - 1) / 2
+	}
+	*q = h
+}
+
+// take removes the least of a heap that is not empty.
+func (q *leastFirst) take() reached {
+	h := *q
+	top, last := h[0], len(h)-1
+	h[0] = h[last]
+	h = h[:last]
+	for i := 0; ; {
+		k := 2*i + 1
+		if k+1 < len(h) && h[k+1].less(h[k]) {
+			k++
+		}
+		if k >= len(h) || !h[k].less(h[i]) {
+			break
+		}
+		h[i], h[k] = h[k], h[i]
+		i = k
+	}
+	*q = h
+	return top
 }
