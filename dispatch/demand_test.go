@@ -13,9 +13,9 @@ import (
 
 const promised = 45 * time.Minute
 
-// heard is a Demand that has heard calls around a place at even intervals until
+// afterCalls is a Demand that has heard calls around a place at even intervals until
 // midday.
-func heard(calls int, every time.Duration, where geo.Point, crews int) *Demand {
+func afterCalls(calls int, every time.Duration, where geo.Point, crews int) *Demand {
 	d := &Demand{}
 	draw := rand.New(rand.NewPCG(1, 2))
 	for i := range calls {
@@ -49,13 +49,13 @@ func TestPatienceGrowsWithTheBacklog(t *testing.T) {
 		crews := rapid.IntRange(1, 8).Draw(t, "crews")
 		calls := rapid.IntRange(1, 60).Draw(t, "calls")
 		every := time.Duration(rapid.IntRange(1, 30).Draw(t, "minutes")) * time.Minute
-		p := heard(calls, every, square, crews).Patience()
+		p := afterCalls(calls, every, square, crews).Patience()
 		require.GreaterOrEqual(t, p, 66*time.Minute)
-		require.LessOrEqual(t, heard(calls, every, square, crews+1).Patience(), p, "with a crew more")
-		require.GreaterOrEqual(t, heard(calls+1, every, square, crews).Patience(), p, "with a call more")
-		require.GreaterOrEqual(t, heard(calls, every/2, square, crews).Patience(), p, "twice as fast")
+		require.LessOrEqual(t, afterCalls(calls, every, square, crews+1).Patience(), p, "with a crew more")
+		require.GreaterOrEqual(t, afterCalls(calls+1, every, square, crews).Patience(), p, "with a call more")
+		require.GreaterOrEqual(t, afterCalls(calls, every/2, square, crews).Patience(), p, "twice as fast")
 	})
-	idle, crowded := heard(5, time.Hour, square, 5), heard(40, time.Minute, square, 2)
+	idle, crowded := afterCalls(5, time.Hour, square, 5), afterCalls(40, time.Minute, square, 2)
 	require.Equal(t, 66*time.Minute, idle.Patience())
 	require.Greater(t, crowded.Patience(), 5*time.Hour)
 	crowded.Hear(midday.Add(72*time.Hour), square, 2)
@@ -76,13 +76,13 @@ func TestCover(t *testing.T) {
 	t.Parallel()
 	at := func(km float64) Candidate { return Candidate{At: geo.Offset(square, 1000*km, 0), FreeAt: midday} }
 	soon := func(n float64) Candidate { return Candidate{At: square, FreeAt: midday.Add(minutes(n))} }
-	busy := heard(60, 2*time.Minute, square, 5)
+	busy := afterCalls(60, 2*time.Minute, square, 5)
 
 	alone := covers(busy, at(0))[0]
 	require.Greater(t, alone, 0.5)
 	require.Zero(t, covers(&Demand{}, at(0))[0], "nothing heard")
 	require.Zero(t, covers(busy, at(100))[0], "far away from all calls")
-	require.Less(t, covers(heard(60, 20*time.Minute, square, 5), at(0))[0], alone, "where calls are fewer")
+	require.Less(t, covers(afterCalls(60, 20*time.Minute, square, 5), at(0))[0], alone, "where calls are fewer")
 	two := covers(busy, at(0), at(1))
 	require.Less(t, two[0], alone, "with another beside")
 	require.Less(t, covers(busy, at(0), at(1), at(2))[0], two[0], "with two others")
@@ -98,7 +98,7 @@ func TestCoverIsAShare(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		_, crews := drawWorld(t, 3, 12)
-		d := heard(rapid.IntRange(0, 400).Draw(t, "calls"), time.Duration(rapid.IntRange(1, 900).Draw(t, "seconds"))*time.Second, square, len(crews))
+		d := afterCalls(rapid.IntRange(0, 400).Draw(t, "calls"), time.Duration(rapid.IntRange(1, 900).Draw(t, "seconds"))*time.Second, square, len(crews))
 		for c := range crews {
 			crews[c].Cover = 0
 		}
