@@ -80,10 +80,13 @@ type Leg struct {
 	Arrived     bool // otherwise diverted: sent elsewhere or recalled
 }
 
-// Watch is who listens to a run; both may be nil.
+// Watch is who listens to a run; each may be nil.
 type Watch struct {
 	Leg      func(Leg) error                 // a leg has ended, in the order of their ends
 	Progress func(now time.Time, called int) // after every instant
+	// Minute is shown how things stand at every whole minute, after whatever
+	// happened in it. It may not change or keep the view.
+	Minute func(v *View)
 }
 
 // Run lets a policy serve all calls of a world. Its errors are the context's,
@@ -104,6 +107,7 @@ func Run(ctx context.Context, w World, p Policy, watch Watch) (*Result, error) {
 		if !more {
 			return nil, fmt.Errorf("the policy lets %d requests wait for ever, request %d first", len(e.view.Waiting), e.view.Waiting[0])
 		}
+		e.minutes(at)
 		if err := e.instant(at); err != nil {
 			return nil, err
 		}
@@ -205,6 +209,19 @@ func (e *engine) done() bool {
 	return e.called == len(e.world.Calls) && len(e.view.Waiting) == 0 && e.active == 0
 }
 
+// minutes shows the watch the whole minutes up to the next instant. Nothing
+// happens in between but that crews under way get on.
+func (e *engine) minutes(next time.Time) {
+	if e.watch.Minute == nil {
+		return
+	}
+	v := &e.view
+	for at := v.Now.Truncate(time.Minute).Add(time.Minute); at.Before(next); at = at.Add(time.Minute) {
+		v.Now = at
+		e.watch.Minute(v)
+	}
+}
+
 // instant lets everything happen that is due at a moment, and then asks.
 func (e *engine) instant(at time.Time) error {
 	v := &e.view
@@ -230,6 +247,9 @@ func (e *engine) instant(at time.Time) error {
 	}
 	if e.watch.Progress != nil {
 		e.watch.Progress(at, e.called)
+	}
+	if e.watch.Minute != nil && at.Equal(at.Truncate(time.Minute)) {
+		e.watch.Minute(v)
 	}
 	return e.mustStir()
 }
