@@ -15,7 +15,8 @@ type unit struct {
 	state   CrewState
 	can     geo.Capabilities
 	fix     Fix
-	fixed   bool // fix is known
+	fixed   bool  // fix is known
+	trail   []Fix // where it has been lately, trailEvery apart and more; the last is fix
 
 	// stood is where it was when it last had gone some way, and rolled when that
 	// was; the zero time for not since its last job.
@@ -26,6 +27,14 @@ type unit struct {
 // rolledMetres is how far a crew goes before it counts as moved, and not as
 // parked elsewhere.
 const rolledMetres = 1000.0
+
+const (
+	// trailEvery is how far apart in time the kept fixes of a crew are at least,
+	// and trailLength how many are kept: enough to see for some minutes whether
+	// it comes nearer.
+	trailEvery  = 20 * time.Second
+	trailLength = 24
+)
 
 // fleet is what this replica knows of all crews: a hint, in which the index
 // of free crews is kept up to date. It is safe for concurrent use.
@@ -69,8 +78,21 @@ func (f *fleet) sight(id events.CrewID, fix Fix) bool {
 		u.stood, u.rolled = fix.Point, fix.At
 	}
 	u.fix, u.fixed = fix, true
+	u.follow(fix)
 	f.show(id, u)
 	return true
+}
+
+// follow adds a fix to the trail. A fix that came soon after the one before it
+// gives way to the next, so that the last is always there.
+func (u *unit) follow(fix Fix) {
+	if n := len(u.trail); n > 1 && u.trail[n-1].At.Sub(u.trail[n-2].At) < trailEvery {
+		u.trail = u.trail[:n-1]
+	}
+	if len(u.trail) == trailLength {
+		u.trail = append(u.trail[:0], u.trail[1:]...)
+	}
+	u.trail = append(u.trail, fix)
 }
 
 // learn takes in a crew's row.

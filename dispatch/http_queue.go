@@ -14,7 +14,7 @@ import (
 
 type queueInput struct {
 	web.Listing
-	Show     string `query:"show" enum:"all,unassigned,stranded,unproven,breached,risk10,risk20,ok" default:"all" doc:"Which rows: one of the counters."`
+	Show     string `query:"show" enum:"all,unassigned,stranded,unproven,at_risk,breached,risk10,risk20,ok" default:"all" doc:"Which rows: one of the counters."`
 	Area     string `query:"area" maxLength:"60"`
 	Priority int    `query:"priority" minimum:"-1" maximum:"2" default:"-1" doc:"0, 1 or 2; -1 is any."`
 }
@@ -85,7 +85,7 @@ func (a *API) readQueue(ctx context.Context, in *queueInput) (*queueOutput, erro
 	})
 	body := queueBody{Now: snap.Now, Speed: a.cfg.Speed, OrderedAt: from.At, Counts: count(rows, snap.Now)}
 	rows = slices.DeleteFunc(rows, func(r QueueRow) bool {
-		return !r.shownUnder(in.Show) || resumed && !from.before(r)
+		return !r.shownUnder(in.Show, snap.Now) || resumed && !from.before(r)
 	})
 	bySlack(rows, from.At)
 	body.Items, body.NextCursor = page("queue", rows, in.Limit, func(r QueueRow) queueCursor {
@@ -98,7 +98,7 @@ func (a *API) readQueue(ctx context.Context, in *queueInput) (*queueOutput, erro
 }
 
 // shownUnder reports whether a counter of the queue counts the row.
-func (r QueueRow) shownUnder(counter string) bool {
+func (r QueueRow) shownUnder(counter string, now time.Time) bool {
 	switch counter {
 	case "unassigned":
 		return r.Crew == nil
@@ -106,6 +106,8 @@ func (r QueueRow) shownUnder(counter string) bool {
 		return r.StrandedAt != nil
 	case "unproven":
 		return r.Unproven
+	case "at_risk":
+		return r.atRisk(now)
 	case "all":
 		return true
 	}

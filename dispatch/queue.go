@@ -48,16 +48,19 @@ type QueueRow struct {
 	ReachS int `json:"reach_s"`
 	// SlackS is due − expected arrival in seconds, at the moment of the answer.
 	// A screen keeps it going: due_at − max(expected_at, now + reach_s).
-	SlackS       int         `json:"slack_s"`
-	Tier         Tier        `json:"tier"`
-	Crew         *QueueCrew  `json:"crew"`
-	Offer        *QueueOffer `json:"offer"`
-	StrandedAt   *time.Time  `json:"stranded_at,omitempty"`
-	StrandedWhy  string      `json:"stranded_why,omitempty"`
-	Unproven     bool        `json:"unproven"`
-	PromiseState string      `json:"promise_state,omitempty"`
-	OwedFen      int64       `json:"owed_fen"`
-	Version      int64       `json:"version"`
+	SlackS int         `json:"slack_s"`
+	Tier   Tier        `json:"tier"`
+	Crew   *QueueCrew  `json:"crew"`
+	Offer  *QueueOffer `json:"offer"`
+	// AtRisk is what endangers the promise, with what could be done; nil when
+	// nothing does.
+	AtRisk       *Warning   `json:"at_risk,omitempty"`
+	StrandedAt   *time.Time `json:"stranded_at,omitempty"`
+	StrandedWhy  string     `json:"stranded_why,omitempty"`
+	Unproven     bool       `json:"unproven"`
+	PromiseState string     `json:"promise_state,omitempty"`
+	OwedFen      int64      `json:"owed_fen"`
+	Version      int64      `json:"version"`
 }
 
 // QueueCrew is the crew that has the request.
@@ -96,6 +99,9 @@ func (r QueueRow) tier(now time.Time) Tier {
 	return TierOK
 }
 
+// atRisk reports whether the promise is in danger and can still be kept.
+func (r QueueRow) atRisk(now time.Time) bool { return r.AtRisk != nil && !now.After(r.DueAt) }
+
 // asOf fills what depends on the moment of the answer.
 func (r QueueRow) asOf(now time.Time) QueueRow {
 	r.SlackS, r.Tier = int(r.slack(now).Round(time.Second)/time.Second), r.tier(now)
@@ -117,6 +123,7 @@ type QueueCounts struct {
 	Unassigned int `json:"unassigned"` // of these, no crew has accepted
 	Stranded   int `json:"stranded"`   // of these, nobody can take it now
 	Unproven   int `json:"unproven"`   // a crew said it arrived and nothing bears it out
+	AtRisk     int `json:"at_risk"`    // something endangers the promise, which is not broken yet
 	Breached   int `json:"breached"`
 	Risk10     int `json:"risk10"`
 	Risk20     int `json:"risk20"`
@@ -135,6 +142,9 @@ func count(rows []QueueRow, now time.Time) QueueCounts {
 		}
 		if r.Unproven {
 			c.Unproven++
+		}
+		if r.atRisk(now) {
+			c.AtRisk++
 		}
 		switch r.tier(now) {
 		case TierBreached:

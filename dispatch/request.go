@@ -58,6 +58,9 @@ func (s RequestState) Active() bool {
 	return s == RequestAssigned || s == RequestEnRoute || s == RequestOnScene
 }
 
+// awaited reports whether help has not arrived yet and may still come.
+func (s RequestState) awaited() bool { return !s.final() && s != RequestOnScene }
+
 // Errors about requests.
 var (
 	// ErrNoRequest: there is no such request, or it is not the caller's.
@@ -158,6 +161,9 @@ type Request struct {
 	Evidence      events.ArrivalEvidence
 	UnprovenAt    *time.Time // a tap that nothing bears out, waiting for an operator
 
+	ReleasedAt *time.Time // when the last crew was taken off it
+	Warning    *Warning   // what endangers the promise, as last told; nil when nothing does
+
 	StrandedAt  *time.Time // since when nobody can take it; nil otherwise
 	StrandedWhy map[string]int
 
@@ -212,7 +218,9 @@ func Outcomes() []Outcome {
 }
 
 func (r *Request) advance(ev RequestEvent) (err error) {
-	r.State, err = RequestLife.Next(r.State, ev)
+	if r.State, err = RequestLife.Next(r.State, ev); !r.State.awaited() {
+		r.Warning = nil
+	}
 	return err
 }
 
@@ -227,6 +235,6 @@ func (r *Request) facts(time.Time) []events.Event { return nil }
 // unbind takes the crew off the request and with it all that was its doing.
 func (r *Request) unbind() {
 	r.Crew, r.CodeTries = events.CrewID{}, 0
-	r.AssignedAt, r.ExpectedAt, r.DepartedAt = nil, nil, nil
+	r.AssignedAt, r.ExpectedAt, r.DepartedAt, r.Warning = nil, nil, nil, nil
 	r.ArrivedAt, r.ArrivalSource, r.Evidence, r.UnprovenAt = nil, "", events.ArrivalEvidence{}, nil
 }

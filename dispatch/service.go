@@ -50,11 +50,13 @@ type Config struct {
 	FreshFor  time.Duration // a crew not heard of for longer is not asked; 10 min
 	MaxTravel time.Duration // a crew further away is not asked; 2 h
 	Turnout   time.Duration // from accepting to driving off; 1 min
+	JobTime   time.Duration // from arriving to finishing, as a rule; 30 min
 
 	SweepEvery   time.Duration // wall time between sweeps; 250 ms
 	RetryEvery   time.Duration // wall time before waiting requests are tried again unasked; 2 s
 	RefreshEvery time.Duration // wall time between readings of changed crews and areas; 2 s
 	LearnEvery   time.Duration // wall time between readings of finished drives; 30 s
+	WarnEvery    time.Duration // wall time between looks ahead; 1 s
 	Matchers     int           // areas matched at once; 4
 }
 
@@ -120,7 +122,7 @@ func (c Config) withDefaults() Config {
 		value time.Duration
 	}{
 		{&c.OfferTTL, 45 * time.Second}, {&c.FreshFor, 10 * time.Minute}, {&c.MaxTravel, 2 * time.Hour},
-		{&c.Turnout, time.Minute},
+		{&c.Turnout, time.Minute}, {&c.JobTime, 30 * time.Minute}, {&c.WarnEvery, time.Second},
 		{&c.SweepEvery, 250 * time.Millisecond}, {&c.RetryEvery, 2 * time.Second}, {&c.RefreshEvery, 2 * time.Second},
 		{&c.LearnEvery, 30 * time.Second},
 	} {

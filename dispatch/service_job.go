@@ -133,7 +133,7 @@ func (s *Service) release(ctx context.Context, tx pgx.Tx, m moment, j *job, reas
 		RequestID: j.ID, Area: string(j.Area), CrewID: j.crew.ID, ReleasedAt: m.at, Reason: reason, FromState: string(j.State),
 	}
 	j.unbind()
-	j.Reason = reason
+	j.Reason, j.ReleasedAt = reason, &m.at
 	if err := step(ctx, tx, m, &j.Request, RequestRelease, released); err != nil {
 		return err
 	}

@@ -71,8 +71,8 @@ type asked struct {
 }
 
 // listAsked is who has had an offer for any of the requests.
-func listAsked(ctx context.Context, tx pgx.Tx, ids []events.RequestID) ([]asked, error) {
-	return many(ctx, tx, func(row pgx.CollectableRow) (a asked, err error) {
+func listAsked(ctx context.Context, db events.Querier, ids []events.RequestID) ([]asked, error) {
+	return many(ctx, db, func(row pgx.CollectableRow) (a asked, err error) {
 		err = row.Scan(&a.request, &a.crew)
 		return a, err
 	}, `SELECT request_id, crew_id FROM dispatch.offers WHERE request_id = ANY($1)`, ids)

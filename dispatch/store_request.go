@@ -89,7 +89,7 @@ func (r *Request) moving() []column {
 		{"state", &r.State}, {"crew_id", &r.Crew}, {"round", &r.Round}, {"assigned_at", &r.AssignedAt},
 		{"expected_at", &r.ExpectedAt}, {"departed_at", &r.DepartedAt}, {"arrived_at", &r.ArrivedAt},
 		{"arrival_source", &r.ArrivalSource}, {"evidence", evidenceJSON{&r.Evidence}}, {"unproven_at", &r.UnprovenAt},
-		{"stranded_at", &r.StrandedAt}, {"stranded_why", &r.StrandedWhy}, {"closed_at", &r.ClosedAt},
+		{"released_at", &r.ReleasedAt}, {"warning", &r.Warning}, {"stranded_at", &r.StrandedAt}, {"stranded_why", &r.StrandedWhy}, {"closed_at", &r.ClosedAt},
 		{"outcome", &r.Outcome}, {"reason", &r.Reason}, {"code_tries", &r.CodeTries},
 		{"tracking_epoch", &r.TrackingEpoch}, {"changed_at", &r.ChangedAt}, {"offered_wall_at", &r.walls.offered},
 	}
@@ -110,7 +110,7 @@ func scanRequest(row pgx.CollectableRow) (r Request, err error) {
 		return r, err
 	}
 	utc(&r.OpenedAt, &r.Promise.DueAt, r.AssignedAt, r.ExpectedAt, r.DepartedAt, r.ArrivedAt, r.UnprovenAt,
-		r.StrandedAt, r.ClosedAt, &r.ChangedAt, &r.walls.opened, r.walls.offered)
+		r.ReleasedAt, r.StrandedAt, r.ClosedAt, &r.ChangedAt, &r.walls.opened, r.walls.offered)
 	return r, nil
 }
 

@@ -44,6 +44,7 @@ func (s *Service) Run(ctx context.Context) error {
 		g.Go(func() error { return s.matchLoop(ctx) })
 	}
 	g.Go(func() error { return s.freedLoop(ctx) })
+	g.Go(func() error { return s.warnLoop(ctx) })
 	g.Go(func() error {
 		return every(ctx, s.cfg.SweepEvery, func() {
 			_, err := s.Sweep(ctx, sweepLimit)

@@ -70,6 +70,10 @@ type Way struct {
 	// Trail is where the crew has been lately, by time. Its last fix is the
 	// last that was heard.
 	Trail []Fix
+	// Roads is how much longer the drive was taken to be when the crew was
+	// chosen, by an engine that knows the roads, than Pace.Travel had it; 0 is
+	// unknown and counts as 1.
+	Roads float64
 }
 
 // Hand is a crew that help could come from.
@@ -101,6 +105,7 @@ type Outlook struct {
 // Relief is the crew that could be sent instead, or at last.
 type Relief struct {
 	Hand       int
+	From       geo.Point // where it starts
 	ReadyAt    time.Time // when it can be sent: now, or once its present job is over
 	ExpectedAt time.Time // its arrival, sent then
 	Saves      bool      // in time
@@ -218,7 +223,7 @@ func (a *Awaited) relief(hands []Hand, expected time.Time, pace Pace) *Relief {
 			continue
 		}
 		at := a.arrival(&hands[h], pace)
-		r := Relief{Hand: h, ReadyAt: start, ExpectedAt: at, Saves: !at.After(a.Due)}
+		r := Relief{Hand: h, From: hands[h].At, ReadyAt: start, ExpectedAt: at, Saves: !at.After(a.Due)}
 		if !r.Saves && !expected.IsZero() && !at.Before(expected) {
 			continue
 		}

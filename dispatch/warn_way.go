@@ -19,7 +19,7 @@ const (
 	awayMetres = 500
 	// measuredOver is the stretch of trail that tells the closing speed, and
 	// measuredLeast the shortest that tells anything.
-	measuredOver  = 5 * time.Minute
+	measuredOver  = 8 * time.Minute
 	measuredLeast = time.Minute
 	// measuredShare is the weight of the measured speed when it was measured
 	// over the full stretch; the model of the roads has the rest. The one knows
@@ -43,6 +43,9 @@ func (a *Awaited) follow(now time.Time, pace Pace) Outlook {
 	}
 	last := w.Trail[len(w.Trail)-1]
 	drive := pace.Travel(last.Point, a.Place, a.Road)
+	if w.Roads > 0 {
+		drive = time.Duration(w.Roads * float64(drive))
+	}
 	o := Outlook{}
 	recent := w.since(last.At.Add(-noMovementAfter))
 	still := recent != nil && together(recent)

@@ -38,6 +38,8 @@ type RequestView struct {
 	DepartedAt *time.Time `json:"departed_at,omitempty"`
 	ExpectedAt *time.Time `json:"expected_at,omitempty" doc:"When the crew is expected."`
 
+	AtRisk *Warning `json:"at_risk,omitempty" doc:"What endangers the promise; absent when nothing does. The remedy is for staff."`
+
 	ArrivedAt     *time.Time              `json:"arrived_at,omitempty" doc:"Proven arrival."`
 	ArrivalSource string                  `json:"arrival_source,omitempty" enum:"gps,code,owner,tap,operator"`
 	Evidence      *events.ArrivalEvidence `json:"arrival_evidence,omitempty"`
@@ -117,6 +119,13 @@ func viewRequest(r Request, as events.Actor, now time.Time) RequestView {
 			AccuracyM: r.AccuracyM, Address: r.Place.Address, RoadClass: string(r.Road), Direction: r.Direction, Note: r.Note,
 		},
 	}
+	if r.Warning != nil {
+		warning := *r.Warning
+		if !as.Is(events.RoleOperator, events.RoleAdmin) {
+			warning.Remedy = nil // other crews are no business of an owner's
+		}
+		v.AtRisk = &warning
+	}
 	if d := r.Destination; d != nil {
 		v.Dest = &placeView{Lat: d.Point.Lat, Lng: d.Point.Lng, Datum: string(geo.WGS84), Given: d.given(), Address: d.Address}
 	}
@@ -161,7 +170,7 @@ func rowOf(r Request) QueueRow {
 		ID: r.ID, State: string(r.State), Priority: int(r.Priority), Problem: string(r.Problem),
 		PlateMasked: MaskPlate(r.Vehicle.Plate), Area: string(r.Area), AreaName: r.AreaName, Address: r.Place.Address,
 		Location: events.LatLng(r.Place.Point), OpenedAt: r.OpenedAt, DueAt: r.Promise.DueAt, ExpectedAt: r.ExpectedAt,
-		StrandedAt: r.StrandedAt, StrandedWhy: whyText(r.StrandedWhy), Unproven: r.UnprovenAt != nil, Version: r.Version,
+		AtRisk: r.Warning, StrandedAt: r.StrandedAt, StrandedWhy: whyText(r.StrandedWhy), Unproven: r.UnprovenAt != nil, Version: r.Version,
 	}
 	if row.ExpectedAt == nil {
 		row.ReachS = int(nominalReach.Seconds())

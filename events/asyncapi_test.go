@@ -137,6 +137,8 @@ func requireValid(t *testing.T, doc map[string]any, schema, v any, path string) 
 		}
 	case float64:
 		require.True(t, types[0] == "number" || types[0] == "integer" && v == float64(int64(v)), path)
+	case bool:
+		require.Contains(t, types, "boolean", path)
 	case []any:
 		require.Contains(t, types, "array", path)
 		for _, item := range v {

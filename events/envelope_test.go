@@ -96,6 +96,7 @@ func decodeAny(t testing.TB, env events.Envelope) events.Event {
 		decode[events.RequestOpened], decode[events.RequestRefused], decode[events.OfferMade], decode[events.OfferLapsed],
 		decode[events.RequestAssigned], decode[events.RequestStranded], decode[events.CrewDeparted], decode[events.ArrivalUnproven],
 		decode[events.CrewArrived], decode[events.RequestReleased], decode[events.RequestCancelled], decode[events.RequestFinished],
+		decode[events.RequestWarned], decode[events.ArrivalForecast],
 		decode[events.CrewPositioned], decode[events.CrewChanged], decode[events.GuaranteeArmed], decode[events.GuaranteeAtRisk],
 		decode[events.GuaranteeBreached], decode[events.GuaranteeSettled], decode[events.CompensationAccrued], decode[events.CompensationChanged],
 	} {

@@ -20,6 +20,8 @@ var registered = []Event{
 	RequestReleased{},
 	RequestCancelled{},
 	RequestFinished{},
+	RequestWarned{},
+	ArrivalForecast{},
 	CrewPositioned{},
 	CrewChanged{},
 	GuaranteeArmed{},

@@ -195,6 +195,43 @@ type RequestFinished struct {
 	Outcome    string    `json:"outcome"` // fixed, towed, gone_on_arrival or unsuccessful
 }
 
+// Remedy is the crew that could be sent to a request in danger, and what that
+// would gain.
+type Remedy struct {
+	CrewID     CrewID    `json:"crew_id"`
+	ReadyAt    time.Time `json:"ready_at"`    // when it can be sent: then, or once its present job is over
+	ExpectedAt time.Time `json:"expected_at"` // its arrival, sent then
+	Saves      bool      `json:"saves"`       // whether that keeps the promise
+	Metres     int       `json:"metres"`      // straight line to the car, from where it starts
+	ZH         string    `json:"zh"`
+	EN         string    `json:"en"`
+}
+
+// RequestWarned: what endangers a promise is now this, and this could be done.
+// It is told when it changes; without reasons the danger is over. A warning
+// also ends, untold, with the crew's release, its arrival and the request's end.
+type RequestWarned struct {
+	RequestID  RequestID  `json:"request_id"`
+	Area       string     `json:"area"`
+	CrewID     *CrewID    `json:"crew_id,omitempty"`     // the crew that has it; absent when none has
+	Reasons    []Reason   `json:"reasons"`               // no_acceptance, no_movement, silent, moving_away, expected_late
+	ExpectedAt *time.Time `json:"expected_at,omitempty"` // arrival as it looks now; absent when nobody could come
+	DueAt      time.Time  `json:"due_at"`
+	WarnedAt   time.Time  `json:"warned_at"`
+	Remedy     *Remedy    `json:"remedy,omitempty"`
+}
+
+// ArrivalForecast: the crew that has a request is expected at another time than
+// was last told.
+type ArrivalForecast struct {
+	RequestID  RequestID `json:"request_id"`
+	Area       string    `json:"area"`
+	CrewID     CrewID    `json:"crew_id"`
+	ExpectedAt time.Time `json:"expected_at"`
+	DueAt      time.Time `json:"due_at"`
+	ForecastAt time.Time `json:"forecast_at"`
+}
+
 // CrewPositioned: where a crew was, by its device's clock. These go straight
 // to the topic, without the journal.
 type CrewPositioned struct {
@@ -231,7 +268,9 @@ type GuaranteeAtRisk struct {
 	Area        string      `json:"area"`
 	DueAt       time.Time   `json:"due_at"`
 	NoticedAt   time.Time   `json:"noticed_at"`
-	Reason      string      `json:"reason"`
+	Reason      string      `json:"reason"`              // due_soon, or the first reason of RequestWarned
+	RemedyZH    string      `json:"remedy_zh,omitempty"` // what could be done, in words
+	RemedyEN    string      `json:"remedy_en,omitempty"`
 }
 
 // GuaranteeBreached: the deadline passed and nobody is known to have arrived.
@@ -304,6 +343,8 @@ func (CrewArrived) EventType() string         { return "cn.rescue.crew.arrived.v
 func (RequestReleased) EventType() string     { return "cn.rescue.request.released.v1" }
 func (RequestCancelled) EventType() string    { return "cn.rescue.request.cancelled.v1" }
 func (RequestFinished) EventType() string     { return "cn.rescue.request.finished.v1" }
+func (RequestWarned) EventType() string       { return "cn.rescue.request.warned.v1" }
+func (ArrivalForecast) EventType() string     { return "cn.rescue.arrival.forecast.v1" }
 func (CrewPositioned) EventType() string      { return "cn.rescue.crew.positioned.v1" }
 func (CrewChanged) EventType() string         { return "cn.rescue.crew.changed.v1" }
 func (GuaranteeArmed) EventType() string      { return "cn.rescue.guarantee.armed.v1" }
@@ -326,6 +367,8 @@ func (e CrewArrived) Stream() (Topic, string)       { return TopicRequests, e.Ar
 func (e RequestReleased) Stream() (Topic, string)   { return TopicRequests, e.Area }
 func (e RequestCancelled) Stream() (Topic, string)  { return TopicRequests, e.Area }
 func (e RequestFinished) Stream() (Topic, string)   { return TopicRequests, e.Area }
+func (e RequestWarned) Stream() (Topic, string)     { return TopicRequests, e.Area }
+func (e ArrivalForecast) Stream() (Topic, string)   { return TopicRequests, e.Area }
 func (e CrewPositioned) Stream() (Topic, string)    { return TopicCrews, e.CrewID.String() }
 func (e CrewChanged) Stream() (Topic, string)       { return TopicCrews, e.CrewID.String() }
 func (e GuaranteeArmed) Stream() (Topic, string)    { return TopicPromises, e.RequestID.String() }
@@ -351,6 +394,8 @@ func (e CrewArrived) Subject() string         { return e.RequestID.String() }
 func (e RequestReleased) Subject() string     { return e.RequestID.String() }
 func (e RequestCancelled) Subject() string    { return e.RequestID.String() }
 func (e RequestFinished) Subject() string     { return e.RequestID.String() }
+func (e RequestWarned) Subject() string       { return e.RequestID.String() }
+func (e ArrivalForecast) Subject() string     { return e.RequestID.String() }
 func (e CrewPositioned) Subject() string      { return e.CrewID.String() }
 func (e CrewChanged) Subject() string         { return e.CrewID.String() }
 func (e GuaranteeArmed) Subject() string      { return e.RequestID.String() }

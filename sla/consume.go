@@ -8,6 +8,7 @@ import (
 
 	"rescued/events"
 	"rescued/internal/fault"
+	"rescued/internal/pg"
 )
 
 // Handlers keeps promises from what dispatch tells. What an event says
@@ -55,8 +56,44 @@ func (s *Service) handle(ctx context.Context, tx pgx.Tx, env events.Envelope) (e
 		return told(ctx, s, tx, env, func(ev events.RequestFinished) (events.RequestID, Fact) {
 			return ev.RequestID, Fact{Kind: FactFinished, At: ev.FinishedAt, Crew: ev.CrewID, Source: ev.Outcome}
 		})
+	case events.RequestWarned{}.EventType():
+		ev, err := events.Decode[events.RequestWarned](env)
+		if err != nil {
+			return err
+		}
+		return s.warned(ctx, tx, ev)
 	}
 	return nil
+}
+
+// warned raises the alarm of a guarantee for what dispatch has seen coming: a
+// crew that stands still, a queue that is too long. It is no fact of the
+// timeline, for it says nothing of what happened; it bears on no verdict. The
+// sweep's own alarm remains, for when nobody warns.
+func (s *Service) warned(ctx context.Context, tx pgx.Tx, ev events.RequestWarned) error {
+	if len(ev.Reasons) == 0 {
+		return nil // an alarm stays raised; the queue shows that the danger is over
+	}
+	if err := lockRequest(ctx, tx, ev.RequestID); err != nil {
+		return err
+	}
+	g, err := lockGuarantee(ctx, tx, ev.RequestID)
+	if pg.NotFound(err) {
+		return nil // the opening has not been heard yet; the sweep will see to it
+	}
+	now := s.now()
+	if err != nil || !g.AtRiskAt.IsZero() || !g.mayAlarm(now) {
+		return err
+	}
+	g.AtRiskAt = now
+	told := events.GuaranteeAtRisk{
+		GuaranteeID: g.ID, RequestID: g.RequestID, Area: g.Area,
+		DueAt: g.Verdict.DueAt, NoticedAt: now, Reason: ev.Reasons[0].Code,
+	}
+	if ev.Remedy != nil {
+		told.RemedyZH, told.RemedyEN = ev.Remedy.ZH, ev.Remedy.EN
+	}
+	return noteGuarantee(ctx, tx, g, now, told)
 }
 
 var errNoTime = fault.New(fault.Invalid, "event_without_time", "The event does not say when it happened.")

@@ -41,6 +41,10 @@
 // more; the clock then runs again and may alarm again, and GuaranteeArmed
 // tells it. Only a waiver, a person's decision, stands whatever is heard.
 //
+// at_risk is raised by what dispatch warns of (RequestWarned, with the remedy
+// it names) and, should nobody warn, by the sweep: little time left, or a crew
+// that was expected late when it accepted. It is raised once.
+//
 // breached is an alarm and no verdict: the deadline has passed and nobody is
 // known to have arrived. It is the only thing besides at_risk that a sweep
 // does, and it never leads to an amount. amend moves the deadline of an armed

@@ -141,7 +141,13 @@ func sameReason(a, b events.Reason) bool {
 	return sameTime && a.Code == b.Code && a.ZH == b.ZH && a.EN == b.EN && a.Fen == b.Fen
 }
 
-// Alarm says why a guarantee is at risk.
+// mayAlarm reports whether there is anything left to save at now.
+func (g Guarantee) mayAlarm(now time.Time) bool {
+	return g.State == Armed && !now.After(g.Verdict.DueAt) && g.Verdict.Review == ""
+}
+
+// Alarm says why a guarantee is at risk, as far as this slice sees it; what
+// dispatch warns of has more reasons.
 type Alarm string
 
 const (
@@ -155,7 +161,7 @@ const (
 func (g Guarantee) alarm(now time.Time, within time.Duration) Alarm {
 	due := g.Verdict.DueAt
 	switch {
-	case g.State != Armed || now.After(due) || g.Verdict.Review != "":
+	case !g.mayAlarm(now):
 		return ""
 	case g.ExpectedAt.After(due):
 		return AlarmExpectedLate

@@ -360,3 +360,60 @@ func requireBalance(t testing.TB, r *rig, owed sla.Fen) {
 		sla.ProviderReceivable: 0, sla.PartnerShare: 0, sla.PayoutClearing: 0, sla.Cash: 0,
 	}, balances)
 }
+
+// TestAWarningRaisesTheAlarmOnce: what dispatch sees coming is an alarm long
+// before the sweep has a reason for one, and the sweep does not repeat it.
+func TestAWarningRaisesTheAlarmOnce(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	id := events.NewID[events.RequestID]()
+	warning := events.RequestWarned{
+		RequestID: id, Area: "cn-3301", DueAt: due, WarnedAt: opened.Add(4 * time.Minute),
+		Reasons: []events.Reason{{Code: "no_movement", ZH: "未移动", EN: "Stands still"}, {Code: "expected_late"}},
+		Remedy:  &events.Remedy{CrewID: crewB, ZH: "另派一队", EN: "Another crew", Saves: true},
+	}
+	r.must(warning) // before the opening: nothing to raise yet
+	r.must(r.open(id, "urban"))
+	require.Zero(t, r.standing(id).Guarantee.AtRiskAt)
+
+	r.at(opened.Add(4 * time.Minute))
+	calm := warning
+	calm.Reasons, calm.Remedy = nil, nil
+	r.must(calm)
+	require.Zero(t, r.standing(id).Guarantee.AtRiskAt, "all is well")
+	r.must(warning, warning)
+	require.Equal(t, opened.Add(4*time.Minute), r.standing(id).Guarantee.AtRiskAt)
+	require.Zero(t, r.sweep(due.Add(-time.Minute)), "it has been raised")
+	require.Equal(t, 1, r.count(id, events.GuaranteeAtRisk{}))
+	told, err := events.ReadStream(t.Context(), r.pool, id.String(), 100)
+	require.NoError(t, err)
+	ev, err := events.Decode[events.GuaranteeAtRisk](told[len(told)-1])
+	require.NoError(t, err)
+	require.Equal(t, "no_movement", ev.Reason)
+	require.Equal(t, "Another crew", ev.RemedyEN)
+
+	// A warning that comes when nothing can be saved any more changes nothing.
+	for _, end := range []events.Event{
+		arrivedEvent(id, crewA, due.Add(-30*time.Minute)), cancelledEvent(id, due.Add(-30*time.Minute)),
+	} {
+		id := events.NewID[events.RequestID]()
+		r.must(r.open(id, "urban"))
+		switch e := end.(type) {
+		case events.CrewArrived:
+			e.RequestID = id
+			r.must(e)
+		case events.RequestCancelled:
+			e.RequestID = id
+			r.must(e)
+		}
+		late := warning
+		late.RequestID = id
+		r.must(late)
+		require.Zero(t, r.count(id, events.GuaranteeAtRisk{}))
+	}
+	r.at(due.Add(time.Second))
+	passed := warning
+	passed.RequestID = events.NewID[events.RequestID]()
+	r.must(r.open(passed.RequestID, "urban"), passed)
+	require.Zero(t, r.count(passed.RequestID, events.GuaranteeAtRisk{}), "what has passed is not at risk but broken")
+}

@@ -19,7 +19,7 @@ type GuaranteeBody struct {
 	OpenedAt   time.Time          `json:"opened_at"`
 	Promise    events.Promise     `json:"promise" doc:"As the owner was shown it; it never changes."`
 	DueAt      time.Time          `json:"due_at" doc:"The promised moment, moved by pauses."`
-	ExpectedAt *time.Time         `json:"expected_at,omitempty" doc:"Expected arrival of the crew on its way."`
+	ExpectedAt *time.Time         `json:"expected_at,omitempty" doc:"Expected arrival of the crew on its way, as told when it accepted."`
 	AtRiskAt   *time.Time         `json:"at_risk_at,omitempty" doc:"When the alarm was raised."`
 	BreachedAt *time.Time         `json:"breached_at,omitempty" doc:"When the passed deadline was noticed; an alarm, not a verdict."`
 	StoppedAt  *time.Time         `json:"stopped_at,omitempty" doc:"Arrival, or cancellation."`

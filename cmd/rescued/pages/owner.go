@@ -100,11 +100,7 @@ func verdictWords(t text, verdict any) (owed string, reasons []string) {
 		owed = fill(t.Live["owed"], "amount", yuan(v.Compensation.Fen))
 	}
 	for _, reason := range v.Reasons {
-		if t.Other == "en" {
-			reasons = append(reasons, reason.ZH)
-		} else {
-			reasons = append(reasons, reason.EN)
-		}
+		reasons = append(reasons, t.either(reason.ZH, reason.EN))
 	}
 	return owed, reasons
 }
@@ -140,6 +136,7 @@ var eventWords = map[string]string{
 	events.RequestReleased{}.EventType():     "released",
 	events.RequestCancelled{}.EventType():    "cancelled",
 	events.RequestFinished{}.EventType():     "finished",
+	events.RequestWarned{}.EventType():       "warned",
 	events.GuaranteeAtRisk{}.EventType():     "at_risk",
 	events.GuaranteeBreached{}.EventType():   "breached",
 	events.GuaranteeSettled{}.EventType():    "settled",
@@ -174,22 +171,33 @@ func (p *pages) sentence(t text, e dispatch.TimelineEntry) string {
 		Promise    struct {
 			DueAt *time.Time `json:"due_at"`
 		} `json:"promise"`
-		Outcome string `json:"outcome"`
-		State   string `json:"state"`
-		Fen     int64  `json:"fen"`
-		OwedFen int64  `json:"owed_fen"`
+		Outcome string          `json:"outcome"`
+		State   string          `json:"state"`
+		Reasons []events.Reason `json:"reasons"`
+		Fen     int64           `json:"fen"`
+		OwedFen int64           `json:"owed_fen"`
 	}
 	if json.Unmarshal(e.Data, &d) != nil {
 		return ""
 	}
+	var reasons []string
+	for _, reason := range d.Reasons {
+		reasons = append(reasons, t.either(reason.ZH, reason.EN))
+	}
 	switch word {
+	case "warned":
+		if len(reasons) == 0 && d.ExpectedAt != nil {
+			word = "calm"
+		} else if len(reasons) == 0 {
+			word = "calm_waiting"
+		}
 	case "settled":
 		word = d.Outcome
 	case "changed":
 		word = d.State
 	}
 	return strings.TrimSpace(fill(t.Events[word], "due", p.clock(d.Promise.DueAt), "expected", p.clock(d.ExpectedAt),
-		"arrived", p.clock(d.ArrivedAt), "owed", yuan(max(d.Fen, d.OwedFen))))
+		"arrived", p.clock(d.ArrivedAt), "owed", yuan(max(d.Fen, d.OwedFen)), "reasons", joined(reasons...)))
 }
 
 // ownerConfirms takes the owner's word that help is there.

@@ -14,7 +14,7 @@ type queueRow struct {
 	ID, Tier, JSON                  string
 	Shape, TierWord, Left           string
 	Plate, Problem, Priority, Place string
-	Crew, Expected, Opened          string
+	Crew, Risk, Expected, Opened    string
 	ExpectedWord, OpenedWord        string // the columns' names, where there is no room for columns
 }
 
@@ -62,6 +62,7 @@ func (p *pages) queue(w http.ResponseWriter, r *http.Request) {
 		{"breached", t.Tiers["breached"], shapes["breached"], c.Breached},
 		{"risk10", t.Tiers["risk10"], shapes["risk10"], c.Risk10},
 		{"risk20", t.Tiers["risk20"], shapes["risk20"], c.Risk20},
+		{"at_risk", t.Filters["at_risk"], "", c.AtRisk},
 		{"stranded", t.Filters["stranded"], "", c.Stranded},
 		{"unproven", t.Filters["unproven"], "", c.Unproven},
 	}
@@ -95,12 +96,28 @@ func (p *pages) queueRow(t text, row dispatch.QueueRow, snap dispatch.QueueSnaps
 	default:
 		out.Crew = t.Live["waiting"]
 	}
+	out.Risk = t.risk(row.AtRisk)
 	return named(t, out), nil
 }
 
 func named(t text, row queueRow) queueRow {
 	row.ExpectedWord, row.OpenedWord = t.ExpectedWord, t.OpenedWord
 	return row
+}
+
+// risk says what endangers a promise and what could be done.
+func (t text) risk(w *dispatch.Warning) string {
+	if w == nil {
+		return ""
+	}
+	said := make([]string, 0, len(w.Reasons)+1)
+	for _, reason := range w.Reasons {
+		said = append(said, t.either(reason.ZH, reason.EN))
+	}
+	if m := w.Remedy; m != nil {
+		said = append(said, fill(t.Live["remedy"], "crew", m.CrewName, "what", t.either(m.ZH, m.EN)))
+	}
+	return joined(said...)
 }
 
 func joined(parts ...string) string {

@@ -70,6 +70,14 @@ func (t text) Fast(speed float64) string {
 	return fmt.Sprintf(t.fast, strconv.FormatFloat(speed, 'f', -1, 64))
 }
 
+// either picks what is said in both languages.
+func (t text) either(zh, en string) string {
+	if t.Lang == "en" {
+		return en
+	}
+	return zh
+}
+
 // Promised says what was promised.
 func (t text) Promised(minutes int) string { return fmt.Sprintf(t.promise, minutes) }
 
@@ -109,7 +117,7 @@ var texts = map[string]text{
 		fast: "演示时钟：以 %s 倍速运行，45 分钟的承诺相应缩短。", promise: "承诺 %d 分钟内到达",
 
 		Tiers:   map[string]string{"breached": "已超时", "risk10": "≤10 分钟", "risk20": "≤20 分钟", "ok": "正常", "arrived": "已到达"},
-		Filters: map[string]string{"all": "全部", "unassigned": "未派单", "stranded": "无人可派", "unproven": "到达待核实"},
+		Filters: map[string]string{"all": "全部", "unassigned": "未派单", "stranded": "无人可派", "unproven": "到达待核实", "at_risk": "有风险"},
 		Columns: []string{"紧急程度", "剩余", "车辆", "优先", "地点", "救援队", "预计到达", "请求时间"},
 		States: map[string]string{
 			"open": "正在寻找救援队", "stranded": "暂无可派救援队，持续重试", "offered": "正在询问救援队", "assigned": "已接单",
@@ -129,7 +137,7 @@ var texts = map[string]text{
 			"opened": "请求已受理，承诺 {due} 前到达", "offered": "已询问一支救援队", "lapsed": "该救援队未能接单，继续寻找",
 			"assigned": "救援队已接单，预计 {expected} 到达", "stranded": "附近暂无可派救援队，正在持续重试", "departed": "救援队已出发",
 			"unproven": "救援队报告到达，正在核实", "arrived": "救援队已到达，到达时间 {arrived}", "released": "救援队退出，重新寻找",
-			"cancelled": "请求已取消", "finished": "救援完成", "at_risk": "可能超时，正在设法补救", "breached": "已超过承诺时间",
+			"cancelled": "请求已取消", "finished": "救援完成", "at_risk": "可能超时，正在设法补救", "warned": "{reasons}", "calm": "险情解除，预计 {expected} 到达", "calm_waiting": "险情解除", "breached": "已超过承诺时间",
 			"met": "承诺兑现：按时到达", "late": "未按时到达，应赔付 {owed}", "void": "无需赔付", "waived": "已豁免",
 			"accrued": "赔付已登记 {owed}", "approved": "赔付已批准", "disputed": "赔付复核中", "batched": "赔付已列入付款批次", "paid": "赔付已支付",
 		},
@@ -146,7 +154,7 @@ var texts = map[string]text{
 		},
 		Live: map[string]string{
 			"live": "实时", "reconnecting": "重连中 {seconds} 秒", "stopped_at": "数据停在 {time}", "offered": "已询问，剩", "round": "第 {n} 次",
-			"stranded": "无人可派", "waiting": "待派单", "unproven": "到达待核实", "passed": "已过 {time}", "left": "距承诺时间", "overdue": "已超过承诺时间",
+			"stranded": "无人可派", "waiting": "待派单", "remedy": "补救：{crew}（{what}）", "unproven": "到达待核实", "passed": "已过 {time}", "left": "距承诺时间", "overdue": "已超过承诺时间",
 			"arrived_at": "{time} 已到达", "away": "距您 {km} 公里（{time}）", "owed": "应赔付 {amount}",
 			"locating": "正在定位…", "located": "已定位，误差约 {metres} 米", "not_located": "无法定位，请手工填写。",
 		},
@@ -182,7 +190,7 @@ var texts = map[string]text{
 		fast: "Demonstration clock: %s times as fast as the wall's; a 45-minute promise is that much shorter.", promise: "Promised within %d minutes",
 
 		Tiers:   map[string]string{"breached": "breached", "risk10": "≤ 10 min", "risk20": "≤ 20 min", "ok": "on time", "arrived": "arrived"},
-		Filters: map[string]string{"all": "all", "unassigned": "unassigned", "stranded": "stranded", "unproven": "arrival unproven"},
+		Filters: map[string]string{"all": "all", "unassigned": "unassigned", "stranded": "stranded", "unproven": "arrival unproven", "at_risk": "at risk"},
 		Columns: []string{"Urgency", "Left", "Car", "Priority", "Place", "Crew", "Expected", "Called"},
 		States: map[string]string{
 			"open": "looking for a crew", "stranded": "no crew free; trying on", "offered": "asking a crew", "assigned": "a crew has accepted",
@@ -202,7 +210,7 @@ var texts = map[string]text{
 			"opened": "Request accepted, help promised by {due}", "offered": "A crew was asked", "lapsed": "That crew could not take it; the search goes on",
 			"assigned": "A crew accepted, expected at {expected}", "stranded": "No crew is free nearby; trying on", "departed": "The crew set out",
 			"unproven": "The crew reports arrival; being checked", "arrived": "The crew arrived at {arrived}", "released": "The crew dropped out; the search goes on",
-			"cancelled": "The request was cancelled", "finished": "The work is done", "at_risk": "The promise is at risk; being worked on", "breached": "The promised time has passed",
+			"cancelled": "The request was cancelled", "finished": "The work is done", "at_risk": "The promise is at risk; being worked on", "warned": "{reasons}", "calm": "Back on track, expected at {expected}", "calm_waiting": "Back on track", "breached": "The promised time has passed",
 			"met": "Promise kept: arrived in time", "late": "Not in time: {owed} is owed", "void": "Nothing is owed", "waived": "Waived",
 			"accrued": "Compensation of {owed} recorded", "approved": "Compensation approved", "disputed": "Compensation under review", "batched": "Compensation in a payment batch", "paid": "Compensation paid",
 		},
@@ -219,7 +227,7 @@ var texts = map[string]text{
 		},
 		Live: map[string]string{
 			"live": "live", "reconnecting": "reconnecting, {seconds} s", "stopped_at": "data stopped at {time}", "offered": "asked,", "round": "try {n}",
-			"stranded": "stranded", "waiting": "waiting", "unproven": "arrival unproven", "passed": "{time} ago", "left": "left of the promise", "overdue": "past the promised time",
+			"stranded": "stranded", "waiting": "waiting", "remedy": "remedy: {crew} ({what})", "unproven": "arrival unproven", "passed": "{time} ago", "left": "left of the promise", "overdue": "past the promised time",
 			"arrived_at": "arrived {time}", "away": "{km} km away ({time})", "owed": "{amount} is owed",
 			"locating": "Finding your position…", "located": "Found, within about {metres} m", "not_located": "No position; please fill it in.",
 		},

@@ -14,7 +14,7 @@ const (
 	// announced to count.
 	announcedAhead = 10 * time.Minute
 	// trailLength is how many fixes of a crew are kept, one a minute.
-	trailLength = 8
+	trailLength = 10
 )
 
 // Lookout asks the service's own early warning (dispatch.Foresee) at every

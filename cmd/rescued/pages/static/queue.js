@@ -25,6 +25,7 @@ const filters = {
   unassigned: (r) => !r.crew,
   stranded: (r) => Boolean(r.stranded_at),
   unproven: (r) => r.unproven,
+  at_risk: (r) => Boolean(r.at_risk) && business.now() <= Date.parse(r.due_at),
   breached: (r) => tier(r) === 'breached',
   risk10: (r) => tier(r) === 'risk10',
   risk20: (r) => tier(r) === 'risk20',
@@ -36,6 +37,15 @@ function crewText(r) {
   if (r.offer) return words.offered + ' ' + leftText(Date.parse(r.offer.expires_at) - business.now()) + ' · ' + words.round.replace('{n}', r.offer.round);
   if (r.stranded_at) return words.stranded + (r.stranded_why ? ' · ' + r.stranded_why : '');
   return words.waiting;
+}
+
+// What endangers the promise, and what could be done, as the server says it.
+function riskText(w) {
+  if (!w) return '';
+  const said = (x) => document.documentElement.lang.startsWith('zh') ? x.zh : x.en;
+  const parts = w.reasons.map(said);
+  if (w.remedy) parts.push(words.remedy.replace('{crew}', w.remedy.crew_name).replace('{what}', said(w.remedy)));
+  return parts.join(' · ');
 }
 
 function paint(tr, r) {
@@ -52,6 +62,7 @@ function paint(tr, r) {
   set('opened', clockText(Date.parse(r.opened_at)));
   set('expected', expectedText(r.expected_at));
   set('crew', crewText(r));
+  set('risk', riskText(r.at_risk));
   tr.querySelector('.crew').classList.toggle('stranded', Boolean(r.stranded_at || r.unproven));
   tr.hidden = !filters[filter](r);
 }
