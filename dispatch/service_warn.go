@@ -209,8 +209,10 @@ func (s *Service) tellOutlook(ctx context.Context, look *lookout, i int, o Outlo
 			return err
 		}
 		var evs []events.Event
-		if forecast {
+		if j.assignedAt != nil {
 			r.ExpectedAt = &o.ExpectedAt
+		}
+		if forecast {
 			evs = append(evs, events.ArrivalForecast{
 				RequestID: r.ID, Area: string(r.Area), CrewID: r.Crew, ExpectedAt: o.ExpectedAt, DueAt: r.Promise.DueAt, ForecastAt: look.now,
 			})
