@@ -21,6 +21,7 @@ type replayCmd struct {
 	Run     replayRunCmd     `cmd:"" default:"withargs" help:"Replay a demand file against a fleet (what replay does by itself)."`
 	Compare replayCompareCmd `cmd:"" help:"Show which requests gained and lost from one run to another."`
 	Bench   replayBenchCmd   `cmd:"" help:"Compare the policies month by month, and hold promise to what is asked of it."`
+	Warn    replayWarnCmd    `cmd:"" help:"Measure the early warning: breaches announced in time, and false alarms."`
 }
 
 // replayWorld are the flags that make a world, the fleet aside.

@@ -22,10 +22,10 @@ const (
 // run: give Minute to its Watch, and Report the rows of its result.
 //
 // Crews are heard of once a minute, where they are. The warning is told what
-// the live service knows, no more: it works out itself when a crew on its way
-// arrives and when one at work will be free.
+// the live service knows, no more: it works out by its own Belief when a crew
+// on its way arrives and when one at work will be free.
 type Lookout struct {
-	world  World
+	pace   dispatch.Pace
 	trails [][]dispatch.Fix // by crew
 	seen   []sighting       // by request
 	hands  []dispatch.Hand
@@ -66,10 +66,24 @@ func (s *spell) look(on bool, now, due time.Time) {
 	}
 }
 
-// NewLookout watches one run over a world.
-func NewLookout(w World) *Lookout {
+// Belief is what the warning takes for true of the world. It may be wrong, as
+// it is in life: crews drive faster or slower, and jobs take as long as they do.
+type Belief struct {
+	Service time.Duration // at the car
+	Model   geo.StraightLine
+}
+
+// Believes is the truth.
+func (w World) Believes() Belief { return Belief{w.Service, w.Model} }
+
+// NewLookout watches one run over a world by what it believes.
+func NewLookout(w World, b Belief) *Lookout {
 	return &Lookout{
-		world: w, trails: make([][]dispatch.Fix, len(w.Fleet)), hands: make([]dispatch.Hand, len(w.Fleet)),
+		pace: dispatch.Pace{
+			Turnout: w.Turnout, Service: b.Service,
+			Travel: func(from, to geo.Point, _ geo.RoadClass) time.Duration { return b.Model.Time(from, to, geo.UrbanRoad, 0) },
+		},
+		trails: make([][]dispatch.Fix, len(w.Fleet)), hands: make([]dispatch.Hand, len(w.Fleet)),
 	}
 }
 
@@ -89,7 +103,11 @@ func (l *Lookout) Minute(v *View) {
 				continue
 			}
 		case c.State == OnScene:
-			l.hands[i].Ready = c.FreeAt
+			// A job that takes longer than jobs do is soon over, for all one knows.
+			l.hands[i].Ready = c.ArrivesAt.Add(l.pace.Service)
+			if !l.hands[i].Ready.After(v.Now) {
+				l.hands[i].Ready = v.Now.Add(l.pace.Service / 6)
+			}
 		}
 		if c.State == Driving {
 			l.await(v, c.Request, &dispatch.Way{Hand: hand, AcceptedAt: c.CommittedAt, ExpectedAt: c.ArrivesAt, Trail: l.trails[i]})
@@ -102,11 +120,7 @@ func (l *Lookout) Minute(v *View) {
 	for _, r := range l.hopeless {
 		l.await(v, r, nil)
 	}
-	pace := dispatch.Pace{
-		Turnout: v.Turnout, Service: v.Service,
-		Travel: func(from, to geo.Point, _ geo.RoadClass) time.Duration { return v.Travel(from, to) },
-	}
-	for k, o := range dispatch.Foresee(l.ask, l.hands, v.Now, pace) {
+	for k, o := range dispatch.Foresee(l.ask, l.hands, v.Now, l.pace) {
 		s := &l.seen[l.of[k]]
 		if v.Now.After(s.due) {
 			continue
