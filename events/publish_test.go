@@ -98,7 +98,7 @@ func TestTailStartsAtAnAgeAndSaysWhenItHasCaughtUp(t *testing.T) {
 	client, err := kgo.NewClient(kgo.SeedBrokers(cfg.Brokers...), kgo.DefaultProduceTopic(cfg.Prefix+string(events.TopicCrews)))
 	require.NoError(t, err)
 	defer client.Close()
-	old, err := events.Enclose(by, noon, 0, samples()[12])
+	old, err := events.Enclose(by, noon, 0, sample(events.CrewPositioned{}))
 	require.NoError(t, err)
 	stale := old.Record()
 	stale.Topic, stale.Timestamp = "", time.Now().Add(-time.Hour)

@@ -47,7 +47,7 @@ func TestRepublishUnappliedSendsWhatAGroupLacks(t *testing.T) {
 	for range 5 {
 		appendAll(t, pool, departed("a", events.NewID[events.CrewID]()))
 	}
-	appendAll(t, pool, samples()[13]) // on a topic nobody here reads
+	appendAll(t, pool, sample(events.CrewChanged{})) // on a topic nobody here reads
 	start(t, relay(t, cfg, pool).Run)
 	eventually(t, "all to be published", outboxEmpty(t, pool))
 	_, err := pool.Exec(ctx, `INSERT INTO events.inbox SELECT 'one', event_id FROM events.journal WHERE feed_no <> 3`)

@@ -81,6 +81,16 @@ func samples() []events.Event {
 	}
 }
 
+// sample is the sample of one type.
+func sample(of events.Event) events.Event {
+	for _, ev := range samples() {
+		if ev.EventType() == of.EventType() {
+			return ev
+		}
+	}
+	panic("no sample of " + of.EventType())
+}
+
 func TestSamplesFillEveryField(t *testing.T) {
 	t.Parallel()
 	require.Len(t, samples(), len(events.Registered()))
