@@ -61,6 +61,11 @@ bench-promise: build ## compare the assignment policies on real calls: DEMAND=ca
 	@[ -r "$(DEMAND)" ] || { echo "There is no readable file $(DEMAND): name one with DEMAND=calls.csv.gz (columns call_time,lat,lng,kind)." >&2; exit 1; }
 	@$(BIN) replay bench --demand "$(DEMAND)" --seeds "$(SEEDS)" --crews "$(CREWS)" --out deploy/promise.md
 
+.PHONY: bench-warning
+bench-warning: DEMAND := $(or $(DEMAND),cmd/rescued/sim/testdata/montgomery_2016-02.csv.gz)
+bench-warning: build ## measure the early warning on real calls: [DEMAND=calls.csv.gz], a storm month by default; writes deploy/promise-warning.md
+	@$(BIN) replay warn --demand "$(DEMAND)" --believed-min 20,40 --believed-kmh 24,36 --out deploy/promise-warning.md
+
 .PHONY: clean
 clean: ## remove what was built; never touches data
 	rm -rf bin

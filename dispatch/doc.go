@@ -18,6 +18,11 @@
 // Beside that, Ready says where idle crews should stand for the calls to come,
 // by a CallHistory of those that were. It is advice; nothing follows from it.
 //
+// Meanwhile Warn looks ahead over all that wait for help. Foresee reads each
+// crew's trail and the queue, and says when help is expected, what endangers
+// the promise and which crew would still make it; what has changed since it was
+// last told becomes an event.
+//
 // The index and the live queue are hints. What must be true once is a row
 // lock or a unique index: one active request per crew, one pending offer per
 // request and per crew, one open request per plate. Every change of state

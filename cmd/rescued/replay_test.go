@@ -83,6 +83,15 @@ func TestReplayCommand(t *testing.T) {
 	require.Contains(t, string(page), "| 2016-02 | 30 | 4 | easy | nearest |")
 	require.Equal(t, strings.Contains(string(page), "What is missed"), code == 1)
 	require.FileExists(t, of("promise.svg"))
+	code, out, errs = replays(t, "warn", "--demand", replayFebruary, "--kind", "DISABLED_VEHICLE", "--crews", "3,2", "--policy-assign", "closest,promise",
+		"--believed-min", "20", "--believed-kmh", "25", "--out", of("warning.md"))
+	require.Zero(t, code, errs)
+	require.Contains(t, out, "closest    2 crews, jobs of 20 min:")
+	require.Contains(t, out, "12 runs: ")
+	page, err = os.ReadFile(of("warning.md"))
+	require.NoError(t, err)
+	require.Contains(t, string(page), "| promise | 3 | 25 km/h |")
+	require.Contains(t, string(page), "The storm, 24 February 2016")
 	// Nothing half-written is left beside what was asked for.
 	left, err := filepath.Glob(of(".*"))
 	require.NoError(t, err)
@@ -121,6 +130,9 @@ func TestReplayRefuses(t *testing.T) {
 		{"a sweep backwards", 1, []string{"--demand", replayFebruary, "--sweep", "crews=9..3"}, "write the smaller fleet first"},
 		{"a sweep beyond the fleet", 1, []string{"--demand", replayFebruary, "--fleet", fleet, "--sweep", "crews=2..9"}, "asks for 9 crews and"},
 		{"bench of nobody", 1, []string{"bench", "--demand", replayFebruary, "--crews", "0"}, "crews of 1 or more"},
+		{"warnings of nobody", 1, []string{"warn", "--demand", replayFebruary, "--crews", "0"}, "crews of 1 or more"},
+		{"a job of no time", 1, []string{"warn", "--demand", replayFebruary, "--believed-min", "0"}, "--believed-min 0: must be 1 or more"},
+		{"a belief that stands still", 1, []string{"warn", "--demand", replayFebruary, "--believed-kmh", "0"}, "--believed-kmh 0: must be a speed above 0"},
 		{"compare with what is no run", 1, []string{"compare", fleet, fleet}, "line 1: request: the heading has no such column"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -81,7 +81,9 @@ func NewLookout(w World, b Belief) *Lookout {
 	return &Lookout{
 		pace: dispatch.Pace{
 			Turnout: w.Turnout, Service: b.Service,
-			Travel: func(from, to geo.Point, _ geo.RoadClass) time.Duration { return b.Model.Time(from, to, geo.UrbanRoad, 0) },
+			Travel: func(from, to geo.Point, _ geo.RoadClass) time.Duration {
+				return b.Model.Time(from, to, geo.UrbanRoad, 0)
+			},
 		},
 		trails: make([][]dispatch.Fix, len(w.Fleet)), hands: make([]dispatch.Hand, len(w.Fleet)),
 	}

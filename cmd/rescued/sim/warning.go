@@ -104,10 +104,12 @@ Crews: placed at calls drawn with seed %d, always on duty, heard of once a minut
 Travel: great circle × %s at %s km/h; turnout %s min, service %s min, promise %s min.
 
 A breach counts as announced when a danger stood announced 10 minutes before the
-promised moment, without a break since. A false alarm is a promise that was kept
+promised moment. A false alarm is a promise that was kept
 although one stood announced 10 minutes before; rang counts those kept of which
 one was ever announced, however briefly. Lead is the median time from the last
-announcement to the promised moment.
+announcement to the promised moment. The crews of a run drive and work exactly as
+the head says; the rows in which the warning believes otherwise show what it is
+worth when it is wrong about that.
 
 "any danger" is every reason: nobody has accepted for 3 minutes, a crew that
 stands still, is silent or moves away, and help expected late. "expected late" is
