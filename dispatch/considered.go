@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"time"
 
@@ -25,6 +26,8 @@ const (
 	WhyOther      = "other_first" // free and able; sent to another request in the same round
 	WhyTaken      = "taken"       // was gone when its row was locked
 	WhyNoPosition = "no_position" // never heard of
+	WhySoon       = "soon_free"   // able, and weighed with what is left of its job
+	WhyKept       = "kept"        // free, able and sooner; kept where calls are likely
 	// WhyChosen marks the crew that was asked.
 	WhyChosen = "chosen"
 	// WhyByHand marks the crew that an operator chose; nobody else was weighed.
@@ -45,22 +48,40 @@ type ConsideredCrew struct {
 	Crew    events.CrewID `json:"crew_id"`
 	Why     string        `json:"why"` // chosen, or why not
 	Metres  int           `json:"metres"`
-	TravelS int           `json:"travel_s,omitempty"` // for those on the shortlist
-	Source  string        `json:"source,omitempty"`   // of travel_s: an engine, or the model and why
+	TravelS int           `json:"travel_s,omitempty"`  // for those on the shortlist
+	Source  string        `json:"source,omitempty"`    // of travel_s: an engine, or the model and why
+	FreeInS int           `json:"free_in_s,omitempty"` // for soon_free: what is left of its job; travel_s is from there
+	// SentTo is the request the crew is sent to instead, for other_first.
+	SentTo *events.RequestID `json:"sent_to,omitempty"`
+	// Only says that no other crew could keep that request's promise.
+	Only bool `json:"only,omitempty"`
 }
 
 // round says who was weighed for a waiting request and why not. Crews beyond
 // any sensible drive are counted only if there are no others, and those
 // without a position are counted only.
 func (s *Service) round(b *board, i int, r *Request) Round {
+	seat := b.seats[i]
 	out := Round{At: b.m.at, Counts: map[string]int{}}
 	travel := map[events.CrewID]time.Duration{}
-	for _, to := range b.reach[i] {
+	soon := map[events.CrewID]time.Duration{} // until they are free
+	for _, to := range seat.free {
 		travel[b.crews[to.Crew].Key] = to.Travel
 	}
-	busyHere := map[events.CrewID]bool{}
-	for j, to := range b.sent {
-		busyHere[b.crews[to.Crew].Key] = j != i
+	for _, to := range seat.soon {
+		job := &b.jobs[to.Crew]
+		travel[job.crew], soon[job.crew] = to.Travel, job.freeAt.Sub(b.m.at)
+	}
+	elsewhere := map[events.CrewID]int{} // seat
+	chosen := time.Duration(math.MaxInt64)
+	for j, other := range b.seats {
+		switch {
+		case other.sent == nil:
+		case j == i:
+			travel[other.sent.crew], chosen = other.sent.travel, other.sent.travel
+		default:
+			elsewhere[other.sent.crew] = j
+		}
 	}
 	beyond := 0
 	s.fleet.each(func(id events.CrewID, u *unit) {
@@ -76,30 +97,42 @@ func (s *Service) round(b *board, i int, r *Request) Round {
 			beyond++
 			return
 		}
-		elsewhere, planned := busyHere[id]
+		there, sent := elsewhere[id]
+		left, busy := soon[id]
 		_, listed := travel[id]
 		switch {
-		case planned && !elsewhere && !b.lost[id]:
+		case seat.sent != nil && seat.sent.crew == id && !b.lost[id]:
 			why = WhyChosen
 		case b.asked[r.ID][id]:
 			why = WhyAsked
+		case sent && u.can.Has(r.Need) && !b.lost[id]:
+			why = WhyOther
+		case busy:
+			why = WhySoon
 		case why != "":
 		case b.lost[id]:
 			why = WhyTaken
-		case elsewhere:
-			why = WhyOther
-		case !listed && len(b.reach[i]) < b.most:
+		case !listed && len(seat.free) < b.most:
 			why = WhyTooFar
+		case listed && travel[id] < chosen:
+			why = WhyKept
 		default:
 			why = WhyFarther
 		}
 		if why != WhyChosen {
 			out.Counts[why]++
 		}
-		out.Crews = append(out.Crews, ConsideredCrew{
-			Crew: id, Why: why, Metres: int(metres), TravelS: int(travel[id].Seconds()),
-			Source: b.sourceOf(i, id),
-		})
+		c := ConsideredCrew{
+			Crew: id, Why: why, Metres: int(metres), TravelS: int(travel[id].Seconds()), Source: b.sourceOf(seat, id),
+		}
+		switch why {
+		case WhyOther:
+			to := b.seats[there].r.ID
+			c.SentTo, c.Only = &to, b.onlyItKeeps(there)
+		case WhySoon:
+			c.FreeInS = int(left.Seconds())
+		}
+		out.Crews = append(out.Crews, c)
 	})
 	// A country's worth of far crews says nothing beside near ones, but where
 	// there are no near ones it is the answer.

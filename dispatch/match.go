@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -17,11 +18,11 @@ import (
 const (
 	// shortlist is how many crews are timed by road for one request, at least.
 	// When more requests wait it is as many as are planned together: then no
-	// optimal plan can need a crew that is further down anybody's list.
+	// matching can need a crew that is further down anybody's list.
 	shortlist = 16
 	// roundLimit is how many requests are planned together; the rest, less
 	// urgent, come in the next round.
-	roundLimit = 64
+	roundLimit = 256
 	// settleLimit is how many requests one transaction settles, the most urgent
 	// first. A long one would keep them all waiting for the last, and a replica
 	// that dies in the middle would lose it whole.
@@ -34,9 +35,12 @@ const (
 
 var matcher = events.System("match")
 
-// Match makes offers for what waits in an area: to the soonest free, capable,
-// fresh crews, wherever they stand. Rounds of one area never overlap, in any
-// number of replicas. A request nobody can take becomes stranded.
+// Match makes offers for what waits in an area: it plans over the crews that
+// are free and fresh, wherever they stand, those that will be after the job
+// they have, and, where a promise would be broken otherwise, those that may be
+// turned round. Rounds of one area never overlap, in any number of replicas. A
+// request that nobody able could take becomes stranded; one that waits for a
+// crew, or for others' sake, keeps its state and says so in Held.
 func (s *Service) Match(ctx context.Context, area geo.AreaID) (offers []Offer, err error) {
 	defer fault.Wrap(&err, "match %s", area)
 	s.askAhead(ctx, area)
@@ -51,10 +55,12 @@ func (s *Service) Match(ctx context.Context, area geo.AreaID) (offers []Offer, e
 		if err != nil || len(waiting) == 0 {
 			return err
 		}
-		if b, err = s.setUp(ctx, tx, waiting); err != nil {
+		if b, err = s.setUp(ctx, tx, waiting, area); err != nil {
 			return err
 		}
-		b.pair(s)
+		if err := s.pair(ctx, tx, b); err != nil {
+			return err
+		}
 		return s.settle(ctx, tx, b)
 	})
 	if err != nil || b == nil {
@@ -70,47 +76,117 @@ type board struct {
 	m       moment
 	since   time.Time   // older positions are stale
 	roads   *geo.Routed // travel times; what is learned meanwhile does not show in them
-	waiting []Request
+	terms   Terms
 	most    int // crews timed for one request
 	asked   map[events.RequestID]map[events.CrewID]bool
-	planned []int // indices of waiting that have anybody to weigh
+	seats   []*seat // what waits, most urgent first; then jobs that may be swapped
+	planned []int   // indices of seats that are planned for
 	crews   []geo.Hit[events.CrewID]
 	place   map[events.CrewID]int // index into crews
-	reach   map[int][]Reach       // by index of waiting, soonest first
-	source  map[int][]geo.Source  // where the times of reach come from
-	cut     bool                  // more could be planned than one round takes
-	sent    map[int]Reach         // the plan: by index of waiting
+	jobs    []underway            // in the area, with crews that may be asked
+	around  []geo.Hit[events.CrewID]
+	cover   map[events.CrewID]float64 // of free crews: see Demand.Cover
+	cut     bool                      // more could be planned than one round takes
+
+	swaps []swap
+	ttl   time.Duration // of an offer
 
 	lost   map[events.CrewID]bool // gone when its row was to be locked
 	offers []Offer
 	firsts []time.Duration // wall time to each first offer
 	again  bool            // another round may find more
-	taken  []*Crew
+	taken  []*Crew         // whose rows were changed
+}
+
+// seat is one request on the board.
+type seat struct {
+	r       *Request
+	job     int          // index into board.jobs; -1 for one that waits
+	free    []Reach      // crews that may go now, soonest first: index into board.crews
+	source  []geo.Source // where the times of free come from
+	soon    []Reach      // crews that may go after their job: index into board.jobs
+	anybody bool         // somebody able is free or will be
+	sent    *sending     // the plan
+	held    *Held        // why it goes without, if it was planned and does
+}
+
+// sending is a crew that a plan sends to a request now.
+type sending struct {
+	crew   events.CrewID
+	from   geo.Point
+	travel time.Duration
+	source geo.Source
+	late   bool // the promise is broken already
+}
+
+// crewOf is a candidate of a plan: a free crew, or one with its job.
+func (b *board) crewOf(c int) (events.CrewID, *underway) {
+	if c < len(b.crews) {
+		return b.crews[c].Key, nil
+	}
+	job := &b.jobs[c-len(b.crews)]
+	return job.crew, job
 }
 
 // setUp finds, for each waiting request, the nearest crews that could be
-// asked, and times them by road.
-func (s *Service) setUp(ctx context.Context, tx pgx.Tx, waiting []Request) (*board, error) {
+// asked, and times them by road; and the crews that will be free.
+func (s *Service) setUp(ctx context.Context, tx pgx.Tx, waiting []Request, area geo.AreaID) (*board, error) {
 	b, err := s.seat(ctx, tx, waiting)
 	if err != nil {
 		return nil, err
 	}
+	if err := s.muster(ctx, tx, b, area); err != nil {
+		return nil, err
+	}
+	if err := s.terms(ctx, tx, b, area); err != nil {
+		return nil, err
+	}
 	asking, cancel := context.WithTimeout(ctx, lockedAsking)
 	defer cancel()
-	for i := range waiting {
+	for _, i := range b.byTurn() {
+		seat := b.seats[i]
+		seat.soon = s.soon(b, seat.r)
 		if len(b.planned) == roundLimit {
 			b.cut = true
 			// Whether anybody could go still has to be known: it may be stranded.
-			if len(s.near(b, &waiting[i], 1)) > 0 {
-				b.reach[i] = []Reach{}
-			}
+			seat.anybody = len(seat.soon) > 0 || len(s.near(b, seat.r, 1)) > 0
 			continue
 		}
-		if err := s.timeNearest(ctx, asking, b, i); err != nil {
+		if err := s.timeNearest(ctx, asking, b, seat); err != nil {
 			return nil, err
+		}
+		if seat.anybody = len(seat.free)+len(seat.soon) > 0; seat.anybody {
+			b.planned = append(b.planned, i)
 		}
 	}
 	return b, nil
+}
+
+// byTurn is the order in which waiting requests are planned when there are
+// more than one round takes: higher classes, then who was put off long enough,
+// then promises that can still be kept, the next due first.
+func (b *board) byTurn() []int {
+	order := make([]int, len(b.seats))
+	for i := range order {
+		order[i] = i
+	}
+	if len(order) <= roundLimit {
+		return order
+	}
+	rank := func(r *Request) int {
+		switch {
+		case b.m.at.Sub(r.OpenedAt) > b.terms.Patience:
+			return 0
+		case b.m.at.Before(r.Promise.DueAt):
+			return 1
+		}
+		return 2
+	}
+	slices.SortStableFunc(order, func(i, j int) int {
+		x, y := b.seats[i].r, b.seats[j].r
+		return cmp.Or(cmp.Compare(x.Priority, y.Priority), cmp.Compare(rank(x), rank(y)), x.Promise.DueAt.Compare(y.Promise.DueAt))
+	})
+	return order
 }
 
 // seat puts the waiting requests on a board, with the crews each was offered to.
@@ -118,23 +194,27 @@ func (s *Service) seat(ctx context.Context, tx pgx.Tx, waiting []Request) (*boar
 	now := s.now()
 	b := &board{
 		most: max(shortlist, min(len(waiting), roundLimit)),
-		m:    moment{matcher, now}, since: now.Add(-s.cfg.FreshFor), roads: s.roads(), waiting: waiting,
-		asked: map[events.RequestID]map[events.CrewID]bool{}, place: map[events.CrewID]int{},
-		reach: map[int][]Reach{}, source: map[int][]geo.Source{}, sent: map[int]Reach{}, lost: map[events.CrewID]bool{},
+		m:    moment{matcher, now}, since: now.Add(-s.cfg.FreshFor), ttl: s.cfg.OfferTTL, roads: s.roads(),
+		asked: map[events.RequestID]map[events.CrewID]bool{}, place: map[events.CrewID]int{}, lost: map[events.CrewID]bool{},
 	}
-	ids := make([]events.RequestID, len(waiting))
 	for i := range waiting {
-		ids[i] = waiting[i].ID
+		b.seats = append(b.seats, &seat{r: &waiting[i], job: -1})
+	}
+	return b, s.learnAsked(ctx, tx, b, b.seats)
+}
+
+// learnAsked reads who has had an offer for the requests.
+func (s *Service) learnAsked(ctx context.Context, tx pgx.Tx, b *board, seats []*seat) error {
+	ids := make([]events.RequestID, len(seats))
+	for i, seat := range seats {
+		ids[i] = seat.r.ID
 		b.asked[ids[i]] = map[events.CrewID]bool{}
 	}
 	had, err := listAsked(ctx, tx, ids)
-	if err != nil {
-		return nil, err
-	}
 	for _, a := range had {
 		b.asked[a.request][a.crew] = true
 	}
-	return b, nil
+	return err
 }
 
 // near is the nearest crews that may be asked for a request.
@@ -153,9 +233,8 @@ func (s *Service) near(b *board, r *Request, most int) []geo.Hit[events.CrewID] 
 
 // timeNearest times the nearest crews of one request; asking bounds how long a
 // routing engine may take.
-func (s *Service) timeNearest(ctx, asking context.Context, b *board, i int) error {
-	r := &b.waiting[i]
-	hits := s.near(b, r, b.most)
+func (s *Service) timeNearest(ctx, asking context.Context, b *board, seat *seat) error {
+	hits := s.near(b, seat.r, b.most)
 	if len(hits) == 0 {
 		return nil
 	}
@@ -163,7 +242,7 @@ func (s *Service) timeNearest(ctx, asking context.Context, b *board, i int) erro
 	for k, hit := range hits {
 		from[k] = hit.Point
 	}
-	legs, err := s.legs(ctx, asking, b.roads, from, r, b.m.at)
+	legs, err := s.legs(ctx, asking, b.roads, from, seat.r, b.m.at)
 	if err != nil {
 		return fmt.Errorf("travel times: %w", err)
 	}
@@ -178,145 +257,19 @@ func (s *Service) timeNearest(ctx, asking context.Context, b *board, i int) erro
 			b.place[hit.Key] = at
 			b.crews = append(b.crews, hit)
 		}
-		b.reach[i] = append(b.reach[i], Reach{Crew: at, Travel: leg.Time})
-		b.source[i] = append(b.source[i], leg.Source)
-	}
-	if len(b.reach[i]) > 0 {
-		b.planned = append(b.planned, i)
+		seat.free = append(seat.free, Reach{Crew: at, Travel: leg.Time})
+		seat.source = append(seat.source, leg.Source)
 	}
 	return nil
-}
-
-// pair lets Assign choose among what is on the board.
-func (b *board) pair(s *Service) {
-	waiting := make([]Waiting, len(b.planned))
-	for k, i := range b.planned {
-		r := &b.waiting[i]
-		waiting[k] = Waiting{
-			At: r.Place.Point, Opened: r.OpenedAt, Due: r.Promise.DueAt, Priority: int(PriorityNormal - r.Priority), Reach: b.reach[i],
-		}
-	}
-	crews := make([]Candidate, len(b.crews))
-	for c, hit := range b.crews {
-		crews[c] = Candidate{At: hit.Point, FreeAt: b.m.at}
-	}
-	for _, p := range Assign(waiting, crews, b.m.at, Terms{Turnout: s.cfg.Turnout, Service: 30 * time.Minute, Pace: 6}) {
-		b.sent[b.planned[p.Request]] = p.To
-	}
-}
-
-// settle turns the plan into offers: it locks the requests, then the crews,
-// each by ascending identifier, and keeps what is still true of them.
-func (s *Service) settle(ctx context.Context, tx pgx.Tx, b *board) error {
-	index := map[events.RequestID]int{}
-	var ids []events.RequestID
-	crews := map[events.CrewID]bool{}
-	for i := range b.waiting {
-		r := &b.waiting[i]
-		to, sent := b.sent[i]
-		if _, anybody := b.reach[i]; !sent && (anybody || r.State == RequestStranded) {
-			continue
-		}
-		if len(ids) == settleLimit {
-			b.again = true
-			break
-		}
-		if sent {
-			crews[b.crews[to.Crew].Key] = true
-		}
-		index[r.ID] = i
-		ids = append(ids, r.ID)
-	}
-	locked, err := lockWaiting(ctx, tx, ids)
-	if err != nil {
-		return err
-	}
-	free, err := lockFreeCrews(ctx, tx, sortedKeys(crews))
-	if err != nil {
-		return err
-	}
-	got := map[events.CrewID]*Crew{}
-	for k := range free {
-		got[free[k].ID] = &free[k]
-	}
-	for id := range crews {
-		if got[id] == nil {
-			b.lost[id] = true
-		}
-	}
-	for k := range locked {
-		r := &locked[k]
-		i := index[r.ID]
-		if r.Version != b.waiting[i].Version {
-			b.again = true // somebody has changed it since; who was asked may have, too
-			continue
-		}
-		if err := s.fulfil(ctx, tx, b, i, r, got); err != nil {
-			return err
-		}
-	}
-	b.again = b.again || (len(b.offers) > 0 && (b.cut || len(b.sent) < len(b.planned)))
-	return nil
-}
-
-// fulfil makes the planned offer for one locked request, or finds it
-// stranded.
-func (s *Service) fulfil(ctx context.Context, tx pgx.Tx, b *board, i int, r *Request, got map[events.CrewID]*Crew) error {
-	to, sent := b.sent[i]
-	if !sent {
-		round := s.round(b, i, r)
-		r.StrandedAt, r.StrandedWhy = &b.m.at, round.Counts
-		round.Version = r.Version + 1
-		err := step(ctx, tx, b.m, r, RequestExhaust, events.RequestStranded{
-			RequestID: r.ID, Area: string(r.Area), StrandedAt: b.m.at, WhyNot: round.Counts,
-		})
-		if err != nil {
-			return err
-		}
-		return insertRound(ctx, tx, r.ID, round)
-	}
-	hit := b.crews[to.Crew]
-	c := got[hit.Key]
-	if c == nil || !c.Capabilities.Has(r.Need) {
-		b.lost[hit.Key] = true
-		return nil
-	}
-	round := s.round(b, i, r)
-	round.Version = r.Version + 1
-	o := Offer{
-		Travel: to.Travel, Metres: geo.Distance(hit.Point, r.Place.Point),
-		ExpectedAt: b.m.at.Add(s.cfg.Turnout + to.Travel), Why: b.whyChosen(i, to),
-	}
-	if r.walls.offered == nil {
-		wall := wallNow()
-		r.walls.offered = &wall
-		b.firsts = append(b.firsts, wall.Sub(r.walls.opened))
-	}
-	o, err := s.offer(ctx, tx, b.m, r, c, o)
-	if err != nil {
-		return err
-	}
-	b.offers, b.taken = append(b.offers, o), append(b.taken, c)
-	return insertRound(ctx, tx, r.ID, round)
-}
-
-// whyChosen says in words why this crew, and whose figure that rests on.
-func (b *board) whyChosen(i int, to Reach) string {
-	k := slices.IndexFunc(b.reach[i], func(r Reach) bool { return r.Crew == to.Crew })
-	said := fmt.Sprintf("soonest by road: %s", to.Travel.Round(time.Second))
-	if k > 0 {
-		said = fmt.Sprintf("%s by road, number %d of the soonest: the sooner ones serve others better", to.Travel.Round(time.Second), k+1)
-	}
-	if k >= 0 {
-		said += fmt.Sprintf(" (%s)", b.source[i][k])
-	}
-	return said
 }
 
 // told passes on what a committed round has changed.
 func (s *Service) told(ctx context.Context, area geo.AreaID, b *board) {
 	for _, c := range b.taken {
 		s.fleet.learn(c)
+		if c.State == CrewAvailable {
+			s.queue.free(c.ID)
+		}
 	}
 	s.meter.offered(b.firsts)
 	s.cfg.Wake()

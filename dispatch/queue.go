@@ -54,13 +54,15 @@ type QueueRow struct {
 	Offer  *QueueOffer `json:"offer"`
 	// AtRisk is what endangers the promise, with what could be done; nil when
 	// nothing does.
-	AtRisk       *Warning   `json:"at_risk,omitempty"`
-	StrandedAt   *time.Time `json:"stranded_at,omitempty"`
-	StrandedWhy  string     `json:"stranded_why,omitempty"`
-	Unproven     bool       `json:"unproven"`
-	PromiseState string     `json:"promise_state,omitempty"`
-	OwedFen      int64      `json:"owed_fen"`
-	Version      int64      `json:"version"`
+	AtRisk      *Warning   `json:"at_risk,omitempty"`
+	StrandedAt  *time.Time `json:"stranded_at,omitempty"`
+	StrandedWhy string     `json:"stranded_why,omitempty"`
+	// Held says why it waits though somebody could go; nil otherwise.
+	Held         *Held  `json:"held,omitempty"`
+	Unproven     bool   `json:"unproven"`
+	PromiseState string `json:"promise_state,omitempty"`
+	OwedFen      int64  `json:"owed_fen"`
+	Version      int64  `json:"version"`
 }
 
 // QueueCrew is the crew that has the request.

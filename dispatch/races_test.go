@@ -190,7 +190,7 @@ func TestMatchFromThreeReplicas(t *testing.T) {
 	w.match(requests[0])
 	st, err := w.Stats(w.ctx)
 	require.NoError(t, err)
-	require.Equal(t, 4, st.Stranded)
+	require.Zero(t, st.Stranded, "the eight that are asked may come free")
 	require.Equal(t, 12, st.Waiting)
 }
 

@@ -166,6 +166,8 @@ type Request struct {
 
 	StrandedAt  *time.Time // since when nobody can take it; nil otherwise
 	StrandedWhy map[string]int
+	Held        *Held // why it waits although crews could go; nil otherwise
+	Swaps       int   // how often its crew was turned to another request
 
 	ClosedAt *time.Time // finished or cancelled
 	Outcome  Outcome    // of a finished one

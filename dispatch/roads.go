@@ -51,11 +51,11 @@ func (s *Service) askAhead(ctx context.Context, area geo.AreaID) {
 	}
 	asking, cancel := context.WithTimeout(ctx, aheadAsking)
 	defer cancel()
-	for i := range b.waiting {
+	for _, seat := range b.seats {
 		if asking.Err() != nil {
 			return
 		}
-		if err := s.timeNearest(ctx, asking, b, i); err != nil {
+		if err := s.timeNearest(ctx, asking, b, seat); err != nil {
 			return
 		}
 	}
@@ -110,10 +110,13 @@ func (s *Service) onTheWay(ctx context.Context, from, to geo.Point, road geo.Roa
 
 // sourceOf is where a considered crew's time comes from; empty when it was not
 // timed.
-func (b *board) sourceOf(i int, crew events.CrewID) string {
-	for k, to := range b.reach[i] {
+func (b *board) sourceOf(seat *seat, crew events.CrewID) string {
+	if seat.sent != nil && seat.sent.crew == crew {
+		return seat.sent.source.String()
+	}
+	for k, to := range seat.free {
 		if b.crews[to.Crew].Key == crew {
-			return b.source[i][k].String()
+			return seat.source[k].String()
 		}
 	}
 	return ""

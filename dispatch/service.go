@@ -50,7 +50,10 @@ type Config struct {
 	FreshFor  time.Duration // a crew not heard of for longer is not asked; 10 min
 	MaxTravel time.Duration // a crew further away is not asked; 2 h
 	Turnout   time.Duration // from accepting to driving off; 1 min
-	JobTime   time.Duration // from arriving to finishing, as a rule; 30 min
+	Service   time.Duration // expected time at the car; 30 min
+	// Swaps lets an asked crew, or one on its way, be sent to another request
+	// when that keeps a promise and breaks none.
+	Swaps bool
 
 	SweepEvery   time.Duration // wall time between sweeps; 250 ms
 	RetryEvery   time.Duration // wall time before waiting requests are tried again unasked; 2 s
@@ -70,6 +73,7 @@ type Service struct {
 	fleet   *fleet
 	cover   atomic.Pointer[Cover]
 	queue   *areaQueue
+	calls   *callbook
 	meter   *meter
 	learner *learner
 	heard   heard
@@ -85,7 +89,7 @@ func New(pool *pgxpool.Pool, cfg Config) *Service {
 	cfg = cfg.withDefaults()
 	s := &Service{
 		pool: pool, cfg: cfg, log: cfg.Log,
-		fleet: newFleet(cfg.Index), queue: newAreaQueue(), meter: newMeter(cfg.Meters),
+		fleet: newFleet(cfg.Index), queue: newAreaQueue(), calls: newCallbook(), meter: newMeter(cfg.Meters),
 		learner: newLearner(cfg.Model, cfg.Zone),
 	}
 	if cfg.Meters != nil {
@@ -122,7 +126,7 @@ func (c Config) withDefaults() Config {
 		value time.Duration
 	}{
 		{&c.OfferTTL, 45 * time.Second}, {&c.FreshFor, 10 * time.Minute}, {&c.MaxTravel, 2 * time.Hour},
-		{&c.Turnout, time.Minute}, {&c.JobTime, 30 * time.Minute}, {&c.WarnEvery, time.Second},
+		{&c.Turnout, time.Minute}, {&c.Service, 30 * time.Minute}, {&c.WarnEvery, time.Second},
 		{&c.SweepEvery, 250 * time.Millisecond}, {&c.RetryEvery, 2 * time.Second}, {&c.RefreshEvery, 2 * time.Second},
 		{&c.LearnEvery, 30 * time.Second},
 	} {

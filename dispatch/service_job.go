@@ -87,7 +87,7 @@ func (s *Service) Cancel(ctx context.Context, by events.Actor, id events.Request
 				return err
 			}
 		}
-		j.ClosedAt, j.Reason, j.StrandedAt, j.StrandedWhy = &m.at, reason, nil, nil
+		j.ClosedAt, j.Reason, j.StrandedAt, j.StrandedWhy, j.Held = &m.at, reason, nil, nil, nil
 		return step(ctx, tx, m, &j.Request, RequestCancel, evs...)
 	})
 }

@@ -161,7 +161,7 @@ func (s *Service) offer(ctx context.Context, tx pgx.Tx, m moment, r *Request, c 
 	o.Request, o.Crew, o.Round = r.ID, c.ID, r.Round
 	o.MadeAt, o.ExpiresAt = m.at, m.at.Add(s.cfg.OfferTTL)
 	o.ExpectedAt = o.ExpectedAt.Truncate(time.Microsecond) // as the database keeps it
-	r.ExpectedAt, r.StrandedAt, r.StrandedWhy = &o.ExpectedAt, nil, nil
+	r.ExpectedAt, r.StrandedAt, r.StrandedWhy, r.Held = &o.ExpectedAt, nil, nil, nil
 	made := events.OfferMade{
 		OfferID: o.ID, RequestID: r.ID, Area: string(r.Area), CrewID: c.ID, MadeAt: o.MadeAt, ExpiresAt: o.ExpiresAt,
 		TravelS: int(o.Travel.Seconds()), ExpectedAt: o.ExpectedAt, Metres: int(o.Metres), Reason: o.Why,

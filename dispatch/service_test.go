@@ -147,13 +147,25 @@ func TestWhoIsPassedOverAndWhy(t *testing.T) {
 	rounds, err := w.Considered(w.ctx, desk, r.ID)
 	require.NoError(t, err)
 	require.Equal(t, map[string]int{
-		dispatch.WhyUnfit: 1, dispatch.WhyStale: 1, dispatch.WhyBusy: 1, dispatch.WhyOffDuty: 1,
+		dispatch.WhyUnfit: 1, dispatch.WhyStale: 1, dispatch.WhySoon: 1, dispatch.WhyOffDuty: 1,
 	}, rounds[0].Counts)
 
 	last := w.open()
 	require.Empty(t, w.match(last))
-	require.Equal(t, dispatch.RequestStranded, w.reload(last).State)
-	require.Contains(t, w.reload(last).StrandedWhy, dispatch.WhyHeld)
+	require.Equal(t, dispatch.RequestOpen, w.reload(last).State, "two crews will be free")
+	require.Equal(t, dispatch.HeldPlanned, w.reload(last).Held.Why)
+	rounds, err = w.Considered(w.ctx, desk, last.ID)
+	require.NoError(t, err)
+	require.Equal(t, 2, rounds[0].Counts[dispatch.WhySoon])
+
+	none := w.open(func(in *dispatch.NewRequest) { in.Problem = dispatch.ProblemHeavy })
+	for _, c := range []dispatch.Crew{busy, {ID: offers[0].Crew}} {
+		_, err := w.UpdateCrew(w.ctx, root, c.ID, dispatch.CrewChange{Capabilities: []string{"tyre"}}, 0)
+		require.NoError(t, err)
+	}
+	require.Empty(t, w.match(none))
+	require.Equal(t, dispatch.RequestStranded, w.reload(none).State)
+	require.Contains(t, w.reload(none).StrandedWhy, dispatch.WhyHeld)
 }
 
 func TestAutoAcceptIsAssignedAtOnce(t *testing.T) {

@@ -38,7 +38,7 @@ func (s *Service) Warn(ctx context.Context) (told int, err error) {
 	if err != nil || len(look.jobs) == 0 {
 		return 0, err
 	}
-	outlooks := Foresee(look.ask, look.hands, now, Pace{Turnout: s.cfg.Turnout, Service: s.cfg.JobTime, Travel: s.estimate(ctx, now)})
+	outlooks := Foresee(look.ask, look.hands, now, Pace{Turnout: s.cfg.Turnout, Service: s.cfg.Service, Travel: s.estimate(ctx, now)})
 	for i, o := range outlooks {
 		changed, err := s.tellOutlook(ctx, &look, i, o)
 		if err != nil {
@@ -75,8 +75,8 @@ func (s *Service) lookAhead(ctx context.Context, now time.Time) (lookout, error)
 	for _, j := range jobs {
 		if j.state == RequestOnScene {
 			if h, ok := place[j.crew]; ok {
-				ready := j.arrivedAt.Add(s.cfg.JobTime)
-				look.hands[h].At, look.hands[h].Ready = j.place, later(ready, now.Add(s.cfg.JobTime/overrunShare))
+				ready := j.arrivedAt.Add(s.cfg.Service)
+				look.hands[h].At, look.hands[h].Ready = j.place, later(ready, now.Add(s.cfg.Service/overrunShare))
 			}
 			continue
 		}

@@ -74,6 +74,13 @@ func lockFreeCrews(ctx context.Context, tx pgx.Tx, ids []events.CrewID) ([]Crew,
 		WHERE id = ANY($1) AND state = 'available' ORDER BY id FOR NO KEY UPDATE SKIP LOCKED`, ids)
 }
 
+// lockCrewsOnDuty locks those of the crews that are at work or free, by
+// ascending identifier, and leaves out those in other hands.
+func lockCrewsOnDuty(ctx context.Context, tx pgx.Tx, ids []events.CrewID) ([]Crew, error) {
+	return many(ctx, tx, scanCrew, `SELECT `+crewColumns+` FROM dispatch.crews
+		WHERE id = ANY($1) AND state IN ('available', 'held', 'engaged') ORDER BY id FOR NO KEY UPDATE SKIP LOCKED`, ids)
+}
+
 // listChangedCrews is every crew changed by a transaction that was not over
 // before since. The next reading goes on from the horizon that readHorizon
 // gave before this one.

@@ -52,6 +52,13 @@ func selectPending(ctx context.Context, tx pgx.Tx, id events.RequestID) (Offer, 
 		`SELECT `+offerColumns+` FROM dispatch.offers WHERE request_id = $1 AND state = 'pending'`, id)
 }
 
+// lockPendingOf locks the offers that are out for requests whose rows are
+// locked, by ascending identifier.
+func lockPendingOf(ctx context.Context, tx pgx.Tx, ids []events.RequestID) ([]Offer, error) {
+	return many(ctx, tx, scanOffer, `SELECT `+offerColumns+` FROM dispatch.offers
+		WHERE request_id = ANY($1) AND state = 'pending' ORDER BY id FOR NO KEY UPDATE`, ids)
+}
+
 // listRunOut is the pending offers whose time was up by now, oldest first.
 func listRunOut(ctx context.Context, db events.Querier, now time.Time, limit int) ([]events.OfferID, error) {
 	return many(ctx, db, pgx.RowTo[events.OfferID], `SELECT id FROM dispatch.offers

@@ -15,7 +15,7 @@ import (
 
 const queueColumns = `
 	SELECT r.id, r.state, r.priority, r.problem, r.plate, r.area, r.area_name, r.address, r.lat, r.lng,
-	       r.opened_at, r.due_at, r.expected_at, r.warning, r.stranded_at, r.stranded_why, r.unproven_at IS NOT NULL, r.version,
+	       r.opened_at, r.due_at, r.expected_at, r.warning, r.stranded_at, r.stranded_why, r.held, r.unproven_at IS NOT NULL, r.version,
 	       c.id, coalesce(c.name, ''), o.crew_id, o.expires_at, o.round
 	FROM dispatch.requests r
 	LEFT JOIN dispatch.crews c ON c.id = r.crew_id
@@ -62,7 +62,7 @@ func scanQueueRow(row pgx.CollectableRow) (QueueRow, error) {
 		whyCounts map[string]int
 	)
 	err := row.Scan(&q.ID, &q.State, &q.Priority, &q.Problem, &plate, &q.Area, &q.AreaName, &q.Address,
-		&q.Location.Lat, &q.Location.Lng, &q.OpenedAt, &q.DueAt, &q.ExpectedAt, &q.AtRisk, &q.StrandedAt, &whyCounts,
+		&q.Location.Lat, &q.Location.Lng, &q.OpenedAt, &q.DueAt, &q.ExpectedAt, &q.AtRisk, &q.StrandedAt, &whyCounts, &q.Held,
 		&q.Unproven, &q.Version, &crew.ID, &crew.Name, &offer.CrewID, &expires, &round)
 	if err != nil {
 		return QueueRow{}, err

@@ -92,6 +92,7 @@ func (r *Request) moving() []column {
 		{"released_at", &r.ReleasedAt}, {"warning", &r.Warning}, {"stranded_at", &r.StrandedAt}, {"stranded_why", &r.StrandedWhy}, {"closed_at", &r.ClosedAt},
 		{"outcome", &r.Outcome}, {"reason", &r.Reason}, {"code_tries", &r.CodeTries},
 		{"tracking_epoch", &r.TrackingEpoch}, {"changed_at", &r.ChangedAt}, {"offered_wall_at", &r.walls.offered},
+		{"held", &r.Held}, {"swaps", &r.Swaps},
 	}
 }
 
@@ -109,9 +110,14 @@ func scanRequest(row pgx.CollectableRow) (r Request, err error) {
 	if err = row.Scan(places(r.columns())...); err != nil {
 		return r, err
 	}
+	r.inUTC()
+	return r, nil
+}
+
+// inUTC turns the times of a row just read into UTC.
+func (r *Request) inUTC() {
 	utc(&r.OpenedAt, &r.Promise.DueAt, r.AssignedAt, r.ExpectedAt, r.DepartedAt, r.ArrivedAt, r.UnprovenAt,
 		r.ReleasedAt, r.StrandedAt, r.ClosedAt, &r.ChangedAt, &r.walls.opened, r.walls.offered)
-	return r, nil
 }
 
 // insertRequest is false when the key or the plate is taken. It waits for a
@@ -136,12 +142,13 @@ func lockRequest(ctx context.Context, tx pgx.Tx, id events.RequestID) (Request, 
 		`SELECT `+requestColumns+` FROM dispatch.requests WHERE id = $1 FOR NO KEY UPDATE`, id)
 }
 
-// lockWaiting locks those of the requests that still wait, by ascending
-// identifier. One that somebody else is changing at this moment is left out:
-// what he does to it decides whether it still waits.
-func lockWaiting(ctx context.Context, tx pgx.Tx, ids []events.RequestID) ([]Request, error) {
+// lockUnarrived locks those of the requests at which nobody has arrived, by
+// ascending identifier. One that somebody else is changing at this moment is
+// left out: what he does to it decides whether it still waits.
+func lockUnarrived(ctx context.Context, tx pgx.Tx, ids []events.RequestID) ([]Request, error) {
 	return many(ctx, tx, scanRequest, `SELECT `+requestColumns+` FROM dispatch.requests
-		WHERE id = ANY($1) AND state IN ('open', 'stranded') ORDER BY id FOR NO KEY UPDATE SKIP LOCKED`, ids)
+		WHERE id = ANY($1) AND state IN ('open', 'stranded', 'offered', 'assigned', 'en_route')
+		ORDER BY id FOR NO KEY UPDATE SKIP LOCKED`, ids)
 }
 
 // listWaiting is what waits in an area, most urgent first.

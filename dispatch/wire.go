@@ -47,6 +47,8 @@ type RequestView struct {
 
 	StrandedAt  *time.Time     `json:"stranded_at,omitempty"`
 	StrandedWhy map[string]int `json:"stranded_why,omitempty" doc:"How many crews were ruled out, by reason."`
+	Held        *Held          `json:"held,omitempty" doc:"Why it waits although crews could go; for staff."`
+	Swaps       int            `json:"swaps,omitempty" doc:"How often its crew was sent to another request to keep a promise."`
 	ClosedAt    *time.Time     `json:"closed_at,omitempty"`
 	Outcome     string         `json:"outcome,omitempty"`
 	Reason      string         `json:"reason,omitempty"`
@@ -139,6 +141,9 @@ func viewRequest(r Request, as events.Actor, now time.Time) RequestView {
 		slack := rowOf(r).asOf(now).SlackS
 		v.SlackS = &slack
 	}
+	if as.Is(staff...) {
+		v.Held, v.Swaps = r.Held, r.Swaps
+	}
 	if r.tellsWho(as) {
 		v.Contact = &r.Contact
 	} else {
@@ -170,7 +175,7 @@ func rowOf(r Request) QueueRow {
 		ID: r.ID, State: string(r.State), Priority: int(r.Priority), Problem: string(r.Problem),
 		PlateMasked: MaskPlate(r.Vehicle.Plate), Area: string(r.Area), AreaName: r.AreaName, Address: r.Place.Address,
 		Location: events.LatLng(r.Place.Point), OpenedAt: r.OpenedAt, DueAt: r.Promise.DueAt, ExpectedAt: r.ExpectedAt,
-		AtRisk: r.Warning, StrandedAt: r.StrandedAt, StrandedWhy: whyText(r.StrandedWhy), Unproven: r.UnprovenAt != nil, Version: r.Version,
+		AtRisk: r.Warning, StrandedAt: r.StrandedAt, StrandedWhy: whyText(r.StrandedWhy), Held: r.Held, Unproven: r.UnprovenAt != nil, Version: r.Version,
 	}
 	if row.ExpectedAt == nil {
 		row.ReachS = int(nominalReach.Seconds())

@@ -86,7 +86,7 @@ func (w *world) replica(pool *pgxpool.Pool) *dispatch.Service {
 	return dispatch.New(pool, dispatch.Config{
 		Now: w.clock.Now, Promiser: promise45{}, LinkKey: []byte("0123456789abcdef0123456789abcdef"),
 		Log: slog.New(slog.DiscardHandler), SweepEvery: 10 * time.Millisecond, RetryEvery: 50 * time.Millisecond,
-		RefreshEvery: 50 * time.Millisecond,
+		RefreshEvery: 50 * time.Millisecond, Swaps: true,
 	})
 }
 

@@ -94,7 +94,7 @@ func TestGoldenFilesRoundTrip(t *testing.T) {
 func decodeAny(t testing.TB, env events.Envelope) events.Event {
 	for _, try := range []func(events.Envelope) (events.Event, error){
 		decode[events.RequestOpened], decode[events.RequestRefused], decode[events.OfferMade], decode[events.OfferLapsed],
-		decode[events.RequestAssigned], decode[events.RequestStranded], decode[events.CrewDeparted], decode[events.ArrivalUnproven],
+		decode[events.RequestAssigned], decode[events.RequestStranded], decode[events.RequestHeld], decode[events.CrewDeparted], decode[events.ArrivalUnproven],
 		decode[events.CrewArrived], decode[events.RequestReleased], decode[events.RequestCancelled], decode[events.RequestFinished],
 		decode[events.RequestWarned], decode[events.ArrivalForecast],
 		decode[events.CrewPositioned], decode[events.CrewChanged], decode[events.GuaranteeArmed], decode[events.GuaranteeAtRisk],

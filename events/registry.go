@@ -14,6 +14,7 @@ var registered = []Event{
 	OfferLapsed{},
 	RequestAssigned{},
 	RequestStranded{},
+	RequestHeld{},
 	CrewDeparted{},
 	ArrivalUnproven{},
 	CrewArrived{},

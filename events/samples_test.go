@@ -53,6 +53,7 @@ func samples() []events.Event {
 		events.OfferLapsed{OfferID: offer, RequestID: req, Area: area, CrewID: crew, Outcome: "declined", Reason: "no_fuel", LapsedAt: after(20 * time.Second)},
 		events.RequestAssigned{RequestID: req, Area: area, OfferID: offer, CrewID: crew, AssignedAt: after(30 * time.Second), ExpectedAt: after(12 * time.Minute)},
 		events.RequestStranded{RequestID: req, Area: area, StrandedAt: after(time.Minute), WhyNot: map[string]int{"busy": 4, "incapable": 2}},
+		events.RequestHeld{RequestID: req, Area: area, HeldAt: after(time.Minute), Why: "planned", CrewID: &crew, ExpectedAt: pAfter(40 * time.Minute)},
 		events.CrewDeparted{RequestID: req, Area: area, CrewID: crew, DepartedAt: after(2 * time.Minute)},
 		events.ArrivalUnproven{RequestID: req, Area: area, CrewID: crew, ClaimedAt: after(13 * time.Minute), Why: "The last fix is 2 km away."},
 		events.CrewArrived{RequestID: req, Area: area, CrewID: crew, ArrivedAt: after(50 * time.Minute), Source: "gps",

@@ -123,6 +123,17 @@ type RequestStranded struct {
 	WhyNot     map[string]int `json:"why_not"` // how many crews were ruled out, by reason
 }
 
+// RequestHeld: the request waits although crews could go; it is not stranded
+// and is tried again.
+type RequestHeld struct {
+	RequestID  RequestID  `json:"request_id"`
+	Area       string     `json:"area"`
+	HeldAt     time.Time  `json:"held_at"`
+	Why        string     `json:"why"`                   // planned, held_for_promises, awaits_crew
+	CrewID     *CrewID    `json:"crew_id,omitempty"`     // whose next job it is, or who is free first
+	ExpectedAt *time.Time `json:"expected_at,omitempty"` // when that crew would arrive
+}
+
 // CrewDeparted: the assigned crew set out.
 type CrewDeparted struct {
 	RequestID  RequestID `json:"request_id"`
@@ -337,6 +348,7 @@ func (OfferMade) EventType() string           { return "cn.rescue.offer.made.v1"
 func (OfferLapsed) EventType() string         { return "cn.rescue.offer.lapsed.v1" }
 func (RequestAssigned) EventType() string     { return "cn.rescue.request.assigned.v1" }
 func (RequestStranded) EventType() string     { return "cn.rescue.request.stranded.v1" }
+func (RequestHeld) EventType() string         { return "cn.rescue.request.held.v1" }
 func (CrewDeparted) EventType() string        { return "cn.rescue.crew.departed.v1" }
 func (ArrivalUnproven) EventType() string     { return "cn.rescue.arrival.unproven.v1" }
 func (CrewArrived) EventType() string         { return "cn.rescue.crew.arrived.v1" }
@@ -361,6 +373,7 @@ func (e OfferMade) Stream() (Topic, string)         { return TopicRequests, e.Ar
 func (e OfferLapsed) Stream() (Topic, string)       { return TopicRequests, e.Area }
 func (e RequestAssigned) Stream() (Topic, string)   { return TopicRequests, e.Area }
 func (e RequestStranded) Stream() (Topic, string)   { return TopicRequests, e.Area }
+func (e RequestHeld) Stream() (Topic, string)       { return TopicRequests, e.Area }
 func (e CrewDeparted) Stream() (Topic, string)      { return TopicRequests, e.Area }
 func (e ArrivalUnproven) Stream() (Topic, string)   { return TopicRequests, e.Area }
 func (e CrewArrived) Stream() (Topic, string)       { return TopicRequests, e.Area }
@@ -388,6 +401,7 @@ func (e OfferMade) Subject() string           { return e.RequestID.String() }
 func (e OfferLapsed) Subject() string         { return e.RequestID.String() }
 func (e RequestAssigned) Subject() string     { return e.RequestID.String() }
 func (e RequestStranded) Subject() string     { return e.RequestID.String() }
+func (e RequestHeld) Subject() string         { return e.RequestID.String() }
 func (e CrewDeparted) Subject() string        { return e.RequestID.String() }
 func (e ArrivalUnproven) Subject() string     { return e.RequestID.String() }
 func (e CrewArrived) Subject() string         { return e.RequestID.String() }

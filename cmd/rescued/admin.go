@@ -247,7 +247,7 @@ func (r retryDeadLetterCmd) Run(a *app) error {
 		}
 		sys, err := newSystem(a.ctx, systemConfig{
 			Pool: pool, Kafka: c.kafka(), Clock: wallClock(), Log: c.logger(os.Stderr), Roles: allRoles(),
-			PublicURL: c.PublicURL, OfferTTL: c.OfferTTL, FreshFor: c.FreshFor, DrainFor: c.DrainFor, RequestRate: c.RequestRate,
+			PublicURL: c.PublicURL, OfferTTL: c.OfferTTL, FreshFor: c.FreshFor, Service: c.Service, Swaps: c.Swaps, DrainFor: c.DrainFor, RequestRate: c.RequestRate,
 		})
 		if err != nil {
 			return err

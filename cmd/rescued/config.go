@@ -43,6 +43,8 @@ type Config struct {
 	PublicURL  string        `env:"PUBLIC_URL"`                          // where owners reach it; used in links
 	OfferTTL   time.Duration `env:"OFFER_TTL" envDefault:"45s"`          // how long a crew may think
 	FreshFor   time.Duration `env:"POSITION_FRESH_FOR" envDefault:"10m"` // older positions do not get offers
+	Service    time.Duration `env:"SERVICE_TIME" envDefault:"30m"`       // expected time at the car; plans count on it
+	Swaps      bool          `env:"SWAPS" envDefault:"true"`             // send a crew that is asked or on its way elsewhere when that keeps a promise and breaks none
 	DrainFor   time.Duration `env:"DRAIN_FOR" envDefault:"20s"`          // time to finish what is in hand on SIGTERM
 	Router     string        `env:"ROUTER"`                              // routing engine: valhalla, osrm or amap; empty: the straight-line model alone
 	RouterURL  string        `env:"ROUTER_URL"`                          // its address
@@ -144,6 +146,9 @@ func (c Config) problems() (out []error) {
 	if u, err := url.Parse(c.PublicURL); c.PublicURL != "" && (err != nil || u.Host == "") {
 		wrong("RESCUED_PUBLIC_URL: %q is not a URL like https://rescue.example.cn", c.PublicURL)
 	}
+	if c.Service < time.Minute {
+		wrong("RESCUED_SERVICE_TIME is %s; it must be at least 1m", c.Service)
+	}
 	if c.OfferTTL < time.Second {
 		wrong("RESCUED_OFFER_TTL is %s; a crew needs at least 1s to answer", c.OfferTTL)
 	}
@@ -207,8 +212,8 @@ func (c Config) redacted() string {
 	if u, err := url.Parse(c.DatabaseURL); err == nil && c.DatabaseURL != "" {
 		database = u.Redacted()
 	}
-	return fmt.Sprintf("database %s; kafka %s sasl %s user %q password file %q tls %t; listen %s; public url %s; router %s %s; offer ttl %s; positions fresh for %s",
-		database, strings.Join(c.Kafka, ","), c.KafkaSASL, c.KafkaUser, c.KafkaPassword, c.KafkaTLS, c.Listen, c.PublicURL, c.Router, c.RouterURL, c.OfferTTL, c.FreshFor)
+	return fmt.Sprintf("database %s; kafka %s sasl %s user %q password file %q tls %t; listen %s; public url %s; router %s %s; offer ttl %s; positions fresh for %s; service %s; swaps %t",
+		database, strings.Join(c.Kafka, ","), c.KafkaSASL, c.KafkaUser, c.KafkaPassword, c.KafkaTLS, c.Listen, c.PublicURL, c.Router, c.RouterURL, c.OfferTTL, c.FreshFor, c.Service, c.Swaps)
 }
 
 // travel is the travel times: by the named routing engine, with the

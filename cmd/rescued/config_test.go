@@ -14,11 +14,11 @@ func TestConfigNamesEverythingThatIsWrong(t *testing.T) {
 	t.Parallel()
 	_, err := readConfig([]string{
 		"RESCUED_DATABASE_URL=nonsense", "RESCUED_KAFKA=a:1,b", "RESCUED_KAFKA_SASL=kerberos", "RESCUED_KAFKA_CA_FILE=/does/not/exist",
-		"RESCUED_LISTEN=8080", "RESCUED_PUBLIC_URL=rescue", "RESCUED_OFFER_TTL=1ms", "RESCUED_LOG_LEVEL=loud", "RESCUED_LOG_FORMAT=xml",
+		"RESCUED_LISTEN=8080", "RESCUED_PUBLIC_URL=rescue", "RESCUED_OFFER_TTL=1ms", "RESCUED_SERVICE_TIME=1s", "RESCUED_SWAPS=perhaps", "RESCUED_LOG_LEVEL=loud", "RESCUED_LOG_FORMAT=xml",
 	})
 	for _, name := range []string{
 		"RESCUED_DATABASE_URL", `"b" is not host:port`, "RESCUED_KAFKA_SASL", "RESCUED_KAFKA_CA_FILE",
-		"RESCUED_LISTEN", "RESCUED_PUBLIC_URL", "RESCUED_OFFER_TTL", "RESCUED_LOG_LEVEL", "RESCUED_LOG_FORMAT",
+		"RESCUED_LISTEN", "RESCUED_PUBLIC_URL", "RESCUED_OFFER_TTL", "RESCUED_SERVICE_TIME", "RESCUED_SWAPS", "RESCUED_LOG_LEVEL", "RESCUED_LOG_FORMAT",
 	} {
 		require.ErrorContains(t, err, name)
 	}
@@ -38,6 +38,8 @@ func TestConfigReadsSecretsFromFilesAndKeepsThemOut(t *testing.T) {
 	require.Equal(t, "postgres://u:hunter2@db/rescued", c.DatabaseURL)
 	require.Equal(t, "SCRAM-SHA-256", c.kafka().SASLMechanism)
 	require.Equal(t, 45*time.Second, c.OfferTTL)
+	require.Equal(t, 30*time.Minute, c.Service)
+	require.True(t, c.Swaps)
 	for _, secret := range []string{"hunter2", "opensesame"} {
 		require.NotContains(t, c.redacted(), secret)
 	}

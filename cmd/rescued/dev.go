@@ -108,7 +108,7 @@ func (d devCmd) Run(a *app) (err error) {
 	base := "http://" + listener.Addr().String()
 	sys, err := newSystem(a.ctx, systemConfig{
 		Pool: pool, Kafka: broker.Config(), Clock: clock, Log: log, Roles: allRoles(),
-		PublicURL: base, OfferTTL: 45 * time.Second, FreshFor: 10 * time.Minute, DrainFor: 5 * time.Second, RequestRate: 1_000_000,
+		PublicURL: base, OfferTTL: 45 * time.Second, FreshFor: 10 * time.Minute, Swaps: true, DrainFor: 5 * time.Second, RequestRate: 1_000_000,
 	})
 	if err != nil {
 		return err

@@ -70,6 +70,8 @@ type systemConfig struct {
 	PublicURL   string
 	OfferTTL    time.Duration
 	FreshFor    time.Duration
+	Service     time.Duration // expected at the car; 0 is 30 min
+	Swaps       bool          // of crews between requests
 	Travel      *geo.Routed   // nil is the straight-line model
 	DrainFor    time.Duration // wall time
 	RequestRate int           // calls a minute of one actor
@@ -118,7 +120,7 @@ func newSystem(ctx context.Context, cfg systemConfig) (_ *system, err error) {
 	})
 	s.dispatch = dispatch.New(cfg.Pool, dispatch.Config{
 		Now: now, Promiser: s.sla, Wake: s.relay.Wake, Log: cfg.Log, Meters: s.registry,
-		LinkKey: linkKey[:], OfferTTL: cfg.OfferTTL, FreshFor: cfg.FreshFor, Travel: cfg.Travel,
+		LinkKey: linkKey[:], OfferTTL: cfg.OfferTTL, FreshFor: cfg.FreshFor, Service: cfg.Service, Swaps: cfg.Swaps, Travel: cfg.Travel,
 	})
 	s.api = dispatch.NewAPI(s.dispatch, dispatch.APIConfig{
 		Feed: s.feed, Publish: s.publisher.Publish, Verdicts: s.sla, Standings: s.sla.Standings, PublicURL: cfg.PublicURL, Speed: cfg.Clock.Speed(),

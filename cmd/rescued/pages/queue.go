@@ -91,6 +91,8 @@ func (p *pages) queueRow(t text, row dispatch.QueueRow, snap dispatch.QueueSnaps
 		out.Crew = joined(row.Crew.Name, t.States[row.State])
 	case row.Offer != nil:
 		out.Crew = joined(t.Live["offered"]+" "+left(row.Offer.ExpiresAt.Sub(snap.Now)), fill(t.Live["round"], "n", strconv.Itoa(row.Offer.Round)))
+	case row.Held != nil:
+		out.Crew = p.held(t, row.Held)
 	case row.StrandedAt != nil:
 		out.Crew = t.Live["stranded"]
 	default:
@@ -98,6 +100,19 @@ func (p *pages) queueRow(t text, row dispatch.QueueRow, snap dispatch.QueueSnaps
 	}
 	out.Risk = t.risk(row.AtRisk)
 	return named(t, out), nil
+}
+
+// held says why a request waits although crews could go.
+func (p *pages) held(t text, h *dispatch.Held) string {
+	free := t.Live["now"]
+	if h.FreeAt != nil {
+		free = p.clock(h.FreeAt)
+	}
+	expected := ""
+	if h.ExpectedAt != nil {
+		expected = p.clock(h.ExpectedAt)
+	}
+	return fill(t.Live["held_"+h.Why], "time", expected, "free", free)
 }
 
 func named(t text, row queueRow) queueRow {

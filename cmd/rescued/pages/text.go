@@ -154,7 +154,9 @@ var texts = map[string]text{
 		},
 		Live: map[string]string{
 			"live": "实时", "reconnecting": "重连中 {seconds} 秒", "stopped_at": "数据停在 {time}", "offered": "已询问，剩", "round": "第 {n} 次",
-			"stranded": "无人可派", "waiting": "待派单", "remedy": "补救：{crew}（{what}）", "unproven": "到达待核实", "passed": "已过 {time}", "left": "距承诺时间", "overdue": "已超过承诺时间",
+			"stranded": "无人可派", "waiting": "待派单", "now": "现在",
+			"held_planned": "已排给救援队，{free} 空出，预计 {time} 到达", "held_for_promises": "暂缓：先保其他承诺", "held_awaits_crew": "等救援队空出（{free}），预计 {time} 到达",
+			"remedy": "补救：{crew}（{what}）", "unproven": "到达待核实", "passed": "已过 {time}", "left": "距承诺时间", "overdue": "已超过承诺时间",
 			"arrived_at": "{time} 已到达", "away": "距您 {km} 公里（{time}）", "owed": "应赔付 {amount}",
 			"locating": "正在定位…", "located": "已定位，误差约 {metres} 米", "not_located": "无法定位，请手工填写。",
 		},
@@ -227,7 +229,9 @@ var texts = map[string]text{
 		},
 		Live: map[string]string{
 			"live": "live", "reconnecting": "reconnecting, {seconds} s", "stopped_at": "data stopped at {time}", "offered": "asked,", "round": "try {n}",
-			"stranded": "stranded", "waiting": "waiting", "remedy": "remedy: {crew} ({what})", "unproven": "arrival unproven", "passed": "{time} ago", "left": "left of the promise", "overdue": "past the promised time",
+			"stranded": "stranded", "waiting": "waiting", "now": "now",
+			"held_planned": "planned for a crew that is free at {free}, there at {time}", "held_for_promises": "put off: other promises first", "held_awaits_crew": "waits for a crew to come free ({free}), there at {time}",
+			"remedy": "remedy: {crew} ({what})", "unproven": "arrival unproven", "passed": "{time} ago", "left": "left of the promise", "overdue": "past the promised time",
 			"arrived_at": "arrived {time}", "away": "{km} km away ({time})", "owed": "{amount} is owed",
 			"locating": "Finding your position…", "located": "Found, within about {metres} m", "not_located": "No position; please fill it in.",
 		},

@@ -35,6 +35,7 @@ function crewText(r) {
   if (r.unproven) return words.unproven;
   if (r.crew) return r.crew.name + ' · ' + (words['state_' + r.state] || r.state);
   if (r.offer) return words.offered + ' ' + leftText(Date.parse(r.offer.expires_at) - business.now()) + ' · ' + words.round.replace('{n}', r.offer.round);
+  if (r.held) return words['held_' + r.held.why].replace('{time}', r.held.expected_at ? clockText(Date.parse(r.held.expected_at)) : '').replace('{free}', r.held.free_at ? clockText(Date.parse(r.held.free_at)) : words.now);
   if (r.stranded_at) return words.stranded + (r.stranded_why ? ' · ' + r.stranded_why : '');
   return words.waiting;
 }
