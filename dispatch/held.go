@@ -77,7 +77,7 @@ func foresee(waiting []Waiting, crews []Candidate, now time.Time, t Terms) []for
 }
 
 // whyHeld says why a planned request gets no crew in this round.
-func (b *board) whyHeld(seat *seat, f forecast) Held {
+func (b *board) whyHeld(q *question, seat *seat, f forecast) Held {
 	h := Held{Why: HeldForPromises, Since: b.m.at}
 	tell := func(why string, crew events.CrewID, free, arrives time.Time) {
 		h.Why, h.Crew, h.ExpectedAt = why, &crew, &arrives
@@ -87,7 +87,7 @@ func (b *board) whyHeld(seat *seat, f forecast) Held {
 	}
 	switch {
 	case f.crew >= 0:
-		crew, job := b.crewOf(f.crew)
+		crew, job := b.crewOf(q, f.crew)
 		free := time.Time{}
 		if job != nil {
 			free = job.freeAt

@@ -119,15 +119,6 @@ type sending struct {
 	late   bool // the promise is broken already
 }
 
-// crewOf is a candidate of a plan: a free crew, or one with its job.
-func (b *board) crewOf(c int) (events.CrewID, *underway) {
-	if c < len(b.crews) {
-		return b.crews[c].Key, nil
-	}
-	job := &b.jobs[c-len(b.crews)]
-	return job.crew, job
-}
-
 // setUp finds, for each waiting request, the nearest crews that could be
 // asked, and times them by road; and the crews that will be free.
 func (s *Service) setUp(ctx context.Context, tx pgx.Tx, waiting []Request, area geo.AreaID) (*board, error) {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"rescued/events"
 	"rescued/geo"
 )
 
@@ -15,6 +16,7 @@ import (
 type question struct {
 	rows    []int // indices of board.seats, in the order of waiting
 	turned  map[int]bool
+	free    int // crews that are free; the board may come to know more
 	waiting []Waiting
 	crews   []Candidate
 }
@@ -52,7 +54,7 @@ func (s *Service) pair(ctx context.Context, tx pgx.Tx, b *board) error {
 // ask puts the question for some seats. The crews of the jobs in turned may be
 // turned round; those of all others will be free when their job is over.
 func (s *Service) ask(b *board, rows []int, turned map[int]bool) *question {
-	q := &question{rows: rows, turned: turned}
+	q := &question{rows: rows, turned: turned, free: len(b.crews)}
 	for _, hit := range b.crews {
 		q.crews = append(q.crews, Candidate{At: hit.Point, FreeAt: b.m.at, Cover: b.cover[hit.Key]})
 	}
@@ -66,16 +68,16 @@ func (s *Service) ask(b *board, rows []int, turned map[int]bool) *question {
 		w.Reach = append(w.Reach, seat.free...)
 		for _, to := range seat.soon {
 			if !turned[to.Crew] {
-				w.Reach = append(w.Reach, Reach{Crew: len(b.crews) + to.Crew, Travel: to.Travel})
+				w.Reach = append(w.Reach, Reach{Crew: q.free + to.Crew, Travel: to.Travel})
 			}
 		}
 		if len(turned) > 0 {
 			for _, to := range s.turnable(b, r, turned) {
-				w.Reach = append(w.Reach, Reach{Crew: len(b.crews) + to.Crew, Travel: to.Travel})
+				w.Reach = append(w.Reach, Reach{Crew: q.free + to.Crew, Travel: to.Travel})
 			}
 		}
 		if seat.job >= 0 {
-			c := &q.crews[len(b.crews)+seat.job]
+			c := &q.crews[q.free+seat.job]
 			c.At, c.FreeAt, c.Doing = b.jobs[seat.job].place, b.m.at, &Drive{Request: k, Arrives: b.jobs[seat.job].arrives}
 		}
 		q.waiting = append(q.waiting, w)
@@ -83,8 +85,21 @@ func (s *Service) ask(b *board, rows []int, turned map[int]bool) *question {
 	return q
 }
 
+// crewOf is a candidate of a question: a free crew, or one with its job.
+func (b *board) crewOf(q *question, c int) (events.CrewID, *underway) {
+	if c < q.free {
+		return b.crews[c].Key, nil
+	}
+	job := &b.jobs[c-q.free]
+	return job.crew, job
+}
+
 func (b *board) assign(q *question) *answer {
-	pairings, calm := Uncontended(q.waiting, q.crews, b.m.at, b.terms)
+	var pairings []Pairing
+	calm := false
+	if len(q.turned) == 0 {
+		pairings, calm = Uncontended(q.waiting, q.crews, b.m.at, b.terms)
+	}
 	if !calm {
 		pairings = Assign(q.waiting, q.crews, b.m.at, b.terms)
 	}
@@ -130,20 +145,20 @@ func (b *board) take(q *question, a *answer) {
 	for k, i := range q.rows {
 		seat := b.seats[i]
 		if p := a.of[k]; p >= 0 {
-			seat.sent = b.sending(seat, a.pairings[p])
+			seat.sent = b.sending(q, seat, a.pairings[p])
 			if source, ok := a.sources[k]; ok {
 				seat.sent.source = source
 			}
 		} else if seat.job < 0 {
-			held := b.whyHeld(seat, a.plan[k])
+			held := b.whyHeld(q, seat, a.plan[k])
 			seat.held = &held
 		}
 	}
 }
 
 // sending is a pairing with where its time comes from.
-func (b *board) sending(seat *seat, p Pairing) *sending {
-	crew, job := b.crewOf(p.To.Crew)
+func (b *board) sending(q *question, seat *seat, p Pairing) *sending {
+	crew, job := b.crewOf(q, p.To.Crew)
 	out := &sending{crew: crew, travel: p.To.Travel, late: p.Late}
 	if job != nil {
 		out.from, out.source = job.place, geo.Source{By: geo.DefaultStraightLine().Name()}

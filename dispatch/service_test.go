@@ -160,7 +160,7 @@ func TestWhoIsPassedOverAndWhy(t *testing.T) {
 
 	none := w.open(func(in *dispatch.NewRequest) { in.Problem = dispatch.ProblemHeavy })
 	for _, c := range []dispatch.Crew{busy, {ID: offers[0].Crew}} {
-		_, err := w.UpdateCrew(w.ctx, root, c.ID, dispatch.CrewChange{Capabilities: []string{"tyre"}}, 0)
+		_, err := w.UpdateCrew(w.ctx, root, c.ID, dispatch.CrewChange{Capabilities: ptr([]string{"tyre"})}, 0)
 		require.NoError(t, err)
 	}
 	require.Empty(t, w.match(none))

@@ -3,6 +3,7 @@ package dispatch
 import (
 	"context"
 	"maps"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -36,32 +37,122 @@ func (s *Service) swap(ctx context.Context, tx pgx.Tx, b *board, q *question, ba
 	if err := s.seatJobs(ctx, tx, b, turned); err != nil {
 		return false, err
 	}
+	all := maps.Clone(turned)
 	for range swapTries {
-		rows := append([]int(nil), b.planned...)
-		for i := len(b.planned); i < len(b.seats); i++ {
-			if j := b.seats[i].job; j >= 0 && turned[j] {
-				rows = append(rows, i)
-			}
-		}
-		next := s.ask(b, rows, maps.Clone(turned))
-		a := b.assign(next)
-		if err := s.retime(ctx, b, next, a); err != nil {
-			return false, err
-		}
-		swaps, refused, err := s.judgeSwaps(ctx, tx, b, next, a, q, base)
-		if err != nil || len(swaps) == 0 && len(refused) == 0 {
-			return false, err
+		next := s.ask(b, b.withJobs(turned), maps.Clone(turned))
+		refused, found, err := s.tryAnswer(ctx, tx, b, next, b.assign(next), q, base)
+		if err != nil || found {
+			return found, err
 		}
 		if len(refused) == 0 {
-			b.swaps = swaps
-			b.take(next, a)
-			return true, nil
+			break
 		}
 		for _, j := range refused {
 			delete(turned, j)
 		}
 	}
-	return false, nil
+	next := s.ask(b, b.withJobs(all), all)
+	_, found, err := s.tryAnswer(ctx, tx, b, next, b.relay(next, q, base), q, base)
+	return found, err
+}
+
+// tryAnswer takes an answer if all its swaps hold; else it says which jobs are
+// not to be swapped.
+func (s *Service) tryAnswer(ctx context.Context, tx pgx.Tx, b *board, q *question, a *answer, was *question, base *answer) ([]int, bool, error) {
+	if err := s.retime(ctx, b, q, a); err != nil {
+		return nil, false, err
+	}
+	swaps, refused, err := s.judgeSwaps(ctx, tx, b, q, a, was, base)
+	if err != nil || len(refused) > 0 || len(swaps) == 0 {
+		return refused, false, err
+	}
+	b.swaps = swaps
+	b.take(q, a)
+	return nil, true, nil
+}
+
+// withJobs is what is planned for, with the jobs that may be swapped.
+func (b *board) withJobs(turned map[int]bool) []int {
+	rows := append([]int(nil), b.planned...)
+	for i := range b.seats {
+		if j := b.seats[i].job; j >= 0 && turned[j] {
+			rows = append(rows, i)
+		}
+	}
+	return rows
+}
+
+// relay is base with the simplest of swaps: a crew leaves its request for one
+// that would be late otherwise, and one that base leaves free takes that over.
+// It finds what a search that improves a plan step by step passes by, since
+// either step alone makes the plan worse. Of several it takes the least driving.
+func (b *board) relay(q, was *question, base *answer) *answer {
+	a := &answer{pairings: append([]Pairing(nil), base.pairings...), of: make([]int, len(q.rows)), plan: make([]forecast, len(q.rows))}
+	used := map[int]bool{}
+	for _, p := range a.pairings {
+		used[p.To.Crew] = true
+	}
+	driver := map[int]int{} // row of the request a crew drives to, by crew
+	for k := range q.rows {
+		a.of[k], a.plan[k].crew = -1, -1
+		if k < len(base.of) {
+			a.of[k] = base.of[k]
+		}
+		if k < len(base.plan) {
+			a.plan[k] = base.plan[k]
+			if a.plan[k].crew >= was.free { // more free crews stand before it now
+				a.plan[k].crew += q.free - was.free
+			}
+		}
+		if j := b.seats[q.rows[k]].job; j >= 0 {
+			driver[q.free+j] = k
+		}
+	}
+	inTime := func(k int, to Reach) bool {
+		return !b.m.at.Add(b.terms.Turnout + to.Travel + b.ttl).After(q.waiting[k].Due)
+	}
+	for k := range base.of {
+		if b.keeps(q, a, k) || !q.waiting[k].Due.After(b.m.at) {
+			continue
+		}
+		late := a.of[k]
+		if late >= 0 {
+			used[a.pairings[late].To.Crew] = false
+		}
+		var turn, take Reach
+		var from int
+		least := time.Duration(-1)
+		for _, c := range q.waiting[k].Reach {
+			x, drives := driver[c.Crew]
+			if !drives || used[c.Crew] || !inTime(k, c) {
+				continue
+			}
+			for _, d := range q.waiting[x].Reach {
+				if d.Crew >= q.free || used[d.Crew] || !inTime(x, d) {
+					continue
+				}
+				if way := c.Travel + d.Travel; least < 0 || way < least {
+					least, turn, take, from = way, c, d, x
+				}
+			}
+		}
+		if least < 0 {
+			if late >= 0 {
+				used[a.pairings[late].To.Crew] = true
+			}
+			continue
+		}
+		used[turn.Crew], used[take.Crew] = true, true
+		if late >= 0 {
+			a.pairings[late] = Pairing{Request: k, To: turn}
+		} else {
+			a.of[k] = len(a.pairings)
+			a.pairings = append(a.pairings, Pairing{Request: k, To: turn})
+		}
+		a.of[from] = len(a.pairings)
+		a.pairings = append(a.pairings, Pairing{Request: from, To: take})
+	}
+	return a
 }
 
 // seatJobs seats the jobs that may be swapped beside what waits.
@@ -98,7 +189,7 @@ func (s *Service) retime(ctx context.Context, b *board, q *question, a *answer) 
 	a.sources = map[int]geo.Source{}
 	for n := range a.pairings {
 		p := &a.pairings[n]
-		_, job := b.crewOf(p.To.Crew)
+		_, job := b.crewOf(q, p.To.Crew)
 		if job == nil {
 			continue
 		}
@@ -131,7 +222,7 @@ func (s *Service) judgeSwaps(ctx context.Context, tx pgx.Tx, b *board, q *questi
 	loses := map[int]bool{} // rows whose crew goes elsewhere or is relieved
 	var crews []events.CrewID
 	for _, p := range a.pairings {
-		crew, _ := b.crewOf(p.To.Crew)
+		crew, _ := b.crewOf(q, p.To.Crew)
 		crews = append(crews, crew)
 		if doing := q.crews[p.To.Crew].Doing; doing != nil {
 			loses[doing.Request] = true
@@ -214,7 +305,7 @@ func (b *board) strict(q *question, a *answer, k int, answersItself map[events.C
 	}
 	p := a.pairings[a.of[k]]
 	at := b.m.at.Add(b.terms.Turnout + p.To.Travel)
-	if crew, _ := b.crewOf(p.To.Crew); !answersItself[crew] {
+	if crew, _ := b.crewOf(q, p.To.Crew); !answersItself[crew] {
 		at = at.Add(b.ttl)
 	}
 	return !at.After(q.waiting[k].Due)

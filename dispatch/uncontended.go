@@ -2,28 +2,34 @@ package dispatch
 
 import "time"
 
-// Uncontended sends each request the free crew that is there soonest, if no two
-// want the same one and every promise is kept that way. It is false when they
-// compete: then Assign has to plan. Like Assign it is a pure function.
+// Uncontended sends each request the crew that is there soonest, if no two want
+// the same one, each of them is free, and every promise is kept that way. It is
+// false when they compete, or a crew that is not free yet would be sooner: then
+// Assign has to plan. Like Assign it is a pure function.
 func Uncontended(waiting []Waiting, crews []Candidate, now time.Time, t Terms) ([]Pairing, bool) {
 	out := make([]Pairing, 0, len(waiting))
 	taken := make(map[int]bool, len(waiting))
 	for i, w := range waiting {
-		best := -1
+		best, soonest := -1, time.Duration(0)
 		for k, to := range w.Reach {
-			c := crews[to.Crew]
-			if c.FreeAt.After(now) || c.Doing != nil || !c.Until.IsZero() && c.Until.Before(now) {
+			c := &crews[to.Crew]
+			free := max(0, c.FreeAt.Sub(now))
+			if !c.Until.IsZero() && c.Until.Before(now.Add(free)) {
 				continue
 			}
-			if best < 0 || to.Travel < w.Reach[best].Travel {
-				best = k
+			if lead := free + to.Travel; best < 0 || lead < soonest {
+				best, soonest = k, lead
 			}
 		}
-		if best < 0 || taken[w.Reach[best].Crew] || now.Add(t.Turnout+w.Reach[best].Travel).After(w.Due) {
+		if best < 0 {
 			return nil, false
 		}
-		taken[w.Reach[best].Crew] = true
-		out = append(out, Pairing{Request: i, To: w.Reach[best]})
+		to := w.Reach[best]
+		if c := &crews[to.Crew]; taken[to.Crew] || c.Doing != nil || c.FreeAt.After(now) || now.Add(t.Turnout+to.Travel).After(w.Due) {
+			return nil, false
+		}
+		taken[to.Crew] = true
+		out = append(out, Pairing{Request: i, To: to})
 	}
 	return out, true
 }
