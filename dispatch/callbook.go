@@ -102,7 +102,7 @@ func (s *Service) terms(ctx context.Context, tx pgx.Tx, b *board, area geo.AreaI
 	}
 	b.terms = Terms{
 		Turnout: s.cfg.Turnout, Service: s.cfg.Service, Patience: h.demand.Patience(),
-		Pace: geo.DefaultStraightLine().Pace(geo.UrbanRoad, b.m.at.In(s.cfg.Zone).Hour()),
+		Pace: s.cfg.Model.Pace(geo.UrbanRoad, b.m.at.In(s.cfg.Zone).Hour()),
 	}
 	promise := time.Duration(b.seats[0].r.Promise.Minutes) * time.Minute
 	for _, j := range b.jobs {

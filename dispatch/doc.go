@@ -2,8 +2,14 @@
 //
 // An owner's call becomes a Request, pinned to the promise area it lies in.
 // Match asks the index of crews who is nearest, free, able and fresh, times
-// the shortlist by road, lets Assign choose for all that waits in the area
-// together, and makes each an Offer to one Crew. The crew accepts, and the
+// the shortlist by road, adds the crews that will be free after the job they
+// have, lets Assign choose for all that waits in the area together, and makes
+// each an Offer to one Crew. What is planned for a crew that is not free yet,
+// or put off for promises that can still be kept, stays open with the reason in
+// Held; stranded is only what nobody able could take. Where a promise would be
+// broken a crew may be swapped: its offer is withdrawn, or its job released,
+// and both requests get their offers in the same transaction, or nothing
+// changes. The crew accepts, and the
 // three rows step together; or it refuses, or says nothing, and the offer
 // lapses and the next crew is asked, never the same one twice. On the spot,
 // Weigh decides from positions and words when the crew was truly there.

@@ -74,8 +74,9 @@ func (s *Service) Match(ctx context.Context, area geo.AreaID) (offers []Offer, e
 // board is one round: who waits, who could go, and what came of it.
 type board struct {
 	m       moment
-	since   time.Time   // older positions are stale
-	roads   *geo.Routed // travel times; what is learned meanwhile does not show in them
+	since   time.Time       // older positions are stale
+	roads   *geo.Routed     // travel times; what is learned meanwhile does not show in them
+	model   geo.TravelModel // behind roads
 	terms   Terms
 	most    int // crews timed for one request
 	asked   map[events.RequestID]map[events.CrewID]bool
@@ -185,7 +186,7 @@ func (s *Service) seat(ctx context.Context, tx pgx.Tx, waiting []Request) (*boar
 	now := s.now()
 	b := &board{
 		most: max(shortlist, min(len(waiting), roundLimit)),
-		m:    moment{matcher, now}, since: now.Add(-s.cfg.FreshFor), ttl: s.cfg.OfferTTL, roads: s.roads(),
+		m:    moment{matcher, now}, since: now.Add(-s.cfg.FreshFor), ttl: s.cfg.OfferTTL, roads: s.roads(), model: s.learner.speeds(),
 		asked: map[events.RequestID]map[events.CrewID]bool{}, place: map[events.CrewID]int{}, lost: map[events.CrewID]bool{},
 	}
 	for i := range waiting {

@@ -161,7 +161,7 @@ func (b *board) sending(q *question, seat *seat, p Pairing) *sending {
 	crew, job := b.crewOf(q, p.To.Crew)
 	out := &sending{crew: crew, travel: p.To.Travel, late: p.Late}
 	if job != nil {
-		out.from, out.source = job.place, geo.Source{By: geo.DefaultStraightLine().Name()}
+		out.from, out.source = job.place, geo.Source{By: b.model.Name()}
 		return out
 	}
 	out.from = b.crews[p.To.Crew].Point

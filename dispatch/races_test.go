@@ -38,7 +38,11 @@ const soundness = `
 	SELECT 'a crew asked twice' FROM dispatch.offers GROUP BY request_id, crew_id HAVING count(*) > 1
 	UNION ALL
 	SELECT 'an active request without its accepted offer' FROM dispatch.requests r WHERE r.state IN ('assigned', 'en_route', 'on_scene', 'done')
-	AND NOT EXISTS (SELECT FROM dispatch.offers o WHERE o.request_id = r.id AND o.crew_id = r.crew_id AND o.state = 'accepted')`
+	AND NOT EXISTS (SELECT FROM dispatch.offers o WHERE o.request_id = r.id AND o.crew_id = r.crew_id AND o.state = 'accepted')
+	UNION ALL
+	SELECT 'a request that lost its crew to a swap and got no other at once' FROM events.journal j WHERE j.data->>'reason' = 'swapped'
+	AND NOT EXISTS (SELECT FROM events.journal o WHERE o.data->>'made_at' = coalesce(j.data->>'released_at', j.data->>'lapsed_at')
+		AND o.data->>'request_id' = j.data->>'request_id')`
 
 // sound checks what must hold between rows at every moment.
 func (w *world) sound(t require.TestingT) {

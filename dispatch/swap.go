@@ -193,7 +193,7 @@ func (s *Service) retime(ctx context.Context, b *board, q *question, a *answer) 
 		if job == nil {
 			continue
 		}
-		legs, err := s.legs(ctx, asking, []geo.Point{job.place}, b.seats[q.rows[p.Request]].r, b.m.at)
+		legs, err := s.legs(ctx, asking, b.roads, []geo.Point{job.place}, b.seats[q.rows[p.Request]].r, b.m.at)
 		if err != nil {
 			return err
 		}

@@ -98,7 +98,7 @@ func (s *Service) arrival(j *underway, u *unit, b *board) time.Time {
 	if !u.fixed || u.fix.At.Before(b.since) {
 		return at
 	}
-	drive := s.straight(u.fix.Point, &j.Request, now)
+	drive := s.straight(b, u.fix.Point, &j.Request)
 	switch {
 	case j.State == RequestEnRoute:
 		return now.Add(drive)
@@ -111,9 +111,9 @@ func (s *Service) arrival(j *underway, u *unit, b *board) time.Time {
 	return at
 }
 
-// straight is a drive by the straight-line model.
-func (s *Service) straight(from geo.Point, r *Request, at time.Time) time.Duration {
-	return geo.DefaultStraightLine().Time(from, r.Place.Point, r.Road, at.In(s.cfg.Zone).Hour())
+// straight is a drive by the straight-line model, as finished jobs correct it.
+func (s *Service) straight(b *board, from geo.Point, r *Request) time.Duration {
+	return b.model.Time(from, r.Place.Point, r.Road, b.m.at.In(s.cfg.Zone).Hour())
 }
 
 // soon lists the crews that could go to a request after the job they have, the
@@ -125,7 +125,7 @@ func (s *Service) soon(b *board, r *Request) []Reach {
 		if job.ID == r.ID || !job.can.Has(r.Need) || b.asked[r.ID][job.crew] {
 			continue
 		}
-		if travel := s.straight(job.Place.Point, r, b.m.at); travel <= s.cfg.MaxTravel {
+		if travel := s.straight(b, job.Place.Point, r); travel <= s.cfg.MaxTravel {
 			out = append(out, Reach{Crew: j, Travel: travel})
 		}
 	}
@@ -144,7 +144,7 @@ func (s *Service) turnable(b *board, r *Request, turned map[int]bool) []Reach {
 		if !turned[j] || job.ID != r.ID && (!job.can.Has(r.Need) || b.asked[r.ID][job.crew]) {
 			continue
 		}
-		if travel := s.straight(job.place, r, b.m.at); job.ID == r.ID || travel <= s.cfg.MaxTravel {
+		if travel := s.straight(b, job.place, r); job.ID == r.ID || travel <= s.cfg.MaxTravel {
 			out = append(out, Reach{Crew: j, Travel: travel})
 		}
 	}

@@ -106,6 +106,10 @@ func nobodyTwice(t *testing.T, s *site) {
 	require.NoError(t, rows.Err())
 	require.Empty(t, jobOf, "every job has ended")
 	require.Positive(t, bound)
+	require.Zero(t, s.count(`SELECT count(*) FROM events.journal j WHERE j.data->>'reason' = 'swapped' AND NOT EXISTS (
+		SELECT FROM events.journal o WHERE o.type = $1 AND o.data->>'request_id' = j.data->>'request_id'
+		AND o.data->>'made_at' = coalesce(j.data->>'released_at', j.data->>'lapsed_at'))`, events.OfferMade{}.EventType()),
+		"a request lost its crew to a swap and got no other at once")
 	require.Equal(t, s.count(`SELECT count(*) FROM events.journal`), s.count(`SELECT max(feed_no)::int FROM events.journal`), "the feed has no gap")
 }
 

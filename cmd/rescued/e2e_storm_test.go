@@ -350,7 +350,9 @@ func (f *fastFleet) expected(path string, got answer, statuses ...int) bool {
 // already heard it, or the owner has called it off.
 func (f *fastFleet) post(ctx context.Context, path string, in any) {
 	right := []int{http.StatusOK, http.StatusConflict}
-	if strings.HasSuffix(path, "/release") { // asked again after a kill, it is no longer the crew's
+	// Released, which is also asked again after a kill, or given to another crew
+	// by a swap, it is no longer the crew's.
+	if !strings.HasPrefix(path, "/v1/positions") {
 		right = append(right, http.StatusNotFound)
 	}
 	if got, err := f.api.try(ctx, http.MethodPost, path, in); err == nil {
