@@ -89,7 +89,7 @@ func (b *board) choose() []int {
 		}
 	}
 	pick(true, func(seat *seat) bool { return seat.sent != nil })
-	pick(true, func(seat *seat) bool { return !seat.anybody && seat.r.State == RequestOpen })
+	pick(true, func(seat *seat) bool { return !seat.anybody && (seat.r.State == RequestOpen || seat.r.Held != nil) })
 	pick(false, func(seat *seat) bool { return seat.held != nil && seat.r.Held.differs(*seat.held) })
 	return chosen
 }
@@ -149,12 +149,23 @@ func (s *Service) fulfil(ctx context.Context, tx pgx.Tx, b *board, i int, r *Req
 	case seat.held != nil:
 		return s.hold(ctx, tx, b, i, r)
 	}
+	return s.strand(ctx, tx, b, i, r)
+}
+
+// strand notes that nobody can take a request. One that was stranded before,
+// and then held for a crew that is gone, is so again.
+func (s *Service) strand(ctx context.Context, tx pgx.Tx, b *board, i int, r *Request) (err error) {
 	round := s.round(b, i, r)
-	r.StrandedAt, r.StrandedWhy, r.Held = &b.m.at, round.Counts, nil
 	round.Version = r.Version + 1
-	err := step(ctx, tx, b.m, r, RequestExhaust, events.RequestStranded{
-		RequestID: r.ID, Area: string(r.Area), StrandedAt: b.m.at, WhyNot: round.Counts,
-	})
+	stranded := events.RequestStranded{RequestID: r.ID, Area: string(r.Area), StrandedAt: b.m.at, WhyNot: round.Counts}
+	r.StrandedWhy, r.Held = round.Counts, nil
+	if r.State == RequestStranded {
+		stranded.StrandedAt = *r.StrandedAt
+		err = amend(ctx, tx, b.m, r, stranded)
+	} else {
+		r.StrandedAt = &b.m.at
+		err = step(ctx, tx, b.m, r, RequestExhaust, stranded)
+	}
 	if err != nil {
 		return err
 	}

@@ -15,10 +15,10 @@ import (
 // seconds; a promise is 45 minutes.
 
 // openAt is a call from so many metres north of where crews are measured from.
-func (w *world) openAt(metresNorth float64) dispatch.Request {
+func (w *world) openAt(metresNorth float64, edit ...func(*dispatch.NewRequest)) dispatch.Request {
 	w.t.Helper()
 	p := geo.Offset(futian, metresNorth, 0)
-	return w.open(func(in *dispatch.NewRequest) { in.Location.Lat, in.Location.Lng = &p.Lat, &p.Lng })
+	return w.open(append(edit, func(in *dispatch.NewRequest) { in.Location.Lat, in.Location.Lng = &p.Lat, &p.Lng })...)
 }
 
 // considered is how the last round for a request saw a crew.
@@ -129,6 +129,41 @@ func TestABrokenPromiseIsPutOffAndNotForgotten(t *testing.T) {
 	w.sound(t)
 }
 
+// A held request that nobody can take any more is stranded, and one that was
+// stranded is held when a crew will be free for it.
+func TestHeldAndStranded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c := w.crew(1000)
+	job := w.assigned(c)
+	r := w.open()
+	require.Empty(t, w.match(r))
+	require.Equal(t, c.ID, *w.reload(r).Held.Crew)
+
+	_, err := w.EndShift(w.ctx, as(c), c.ID)
+	require.NoError(t, err)
+	require.Empty(t, w.match(r))
+	got := w.reload(r)
+	require.Equal(t, dispatch.RequestStranded, got.State)
+	require.Nil(t, got.Held)
+
+	_, err = w.StartShift(w.ctx, as(c), c.ID)
+	require.NoError(t, err)
+	require.Empty(t, w.match(r))
+	held := w.reload(r)
+	require.Equal(t, dispatch.RequestStranded, held.State)
+	require.Equal(t, c.ID, *held.Held.Crew)
+
+	_, err = w.EndShift(w.ctx, as(c), c.ID)
+	require.NoError(t, err)
+	require.Empty(t, w.match(r))
+	require.Nil(t, w.reload(r).Held)
+	require.Equal(t, got.StrandedAt, w.reload(r).StrandedAt)
+	_, err = w.Cancel(w.ctx, desk, job.ID, "over", 0)
+	require.NoError(t, err)
+	w.sound(t)
+}
+
 // standoff is a request x that c is asked for or drives to, and a call w that
 // only c can reach in time while d could be at x in time.
 type standoff struct {
@@ -138,19 +173,19 @@ type standoff struct {
 	ask  dispatch.Offer // of x to c
 }
 
-func newStandoff(w *world) *standoff {
+func newStandoff(w *world, edit ...func(*dispatch.NewRequest)) *standoff {
 	s := &standoff{world: w, c: w.crew(2000), d: w.crew(-9000)}
-	s.again()
+	s.again(edit...)
 	return s
 }
 
 // again opens the next x.
-func (s *standoff) again() {
+func (s *standoff) again(edit ...func(*dispatch.NewRequest)) {
 	s.t.Helper()
 	s.clock.advance(time.Second)
 	s.sight(s.c, 2000)
 	s.sight(s.d, -9000)
-	s.x = s.openAt(0)
+	s.x = s.openAt(0, edit...)
 	offers := s.match(s.x)
 	require.Len(s.t, offers, 1)
 	require.Equal(s.t, s.c.ID, offers[0].Crew)
@@ -226,7 +261,11 @@ func TestNoSwap(t *testing.T) {
 	for name, c := range map[string]struct {
 		edit func(*standoff)
 		off  bool
+		x    []func(*dispatch.NewRequest)
 	}{
+		"the request is of a higher class": {
+			edit: func(*standoff) {}, x: []func(*dispatch.NewRequest){func(in *dispatch.NewRequest) { in.Safety.Injury = true }},
+		},
 		"the crew is at the car":                {edit: func(s *standoff) { s.moved(s.c, 300) }},
 		"the crew says it is there":             {edit: func(s *standoff) { s.claim() }},
 		"the request has lost too many":         {edit: func(s *standoff) { s.lost(100) }},
@@ -244,7 +283,7 @@ func TestNoSwap(t *testing.T) {
 				w.Service = dispatch.New(w.pool, dispatch.Config{Now: w.clock.Now, Promiser: promise45{}})
 				require.NoError(t, w.Refresh(w.ctx))
 			}
-			s := newStandoff(w)
+			s := newStandoff(w, c.x...)
 			var late dispatch.Request
 			if c.edit == nil {
 				_, err := s.Decline(s.ctx, as(s.c), s.ask.ID, "first the other")

@@ -124,7 +124,7 @@ func (b *board) relay(q, was *question, base *answer) *answer {
 		least := time.Duration(-1)
 		for _, c := range q.waiting[k].Reach {
 			x, drives := driver[c.Crew]
-			if !drives || used[c.Crew] || !inTime(k, c) {
+			if !drives || used[c.Crew] || q.waiting[x].Priority > q.waiting[k].Priority || !inTime(k, c) {
 				continue
 			}
 			for _, d := range q.waiting[x].Reach {
@@ -206,7 +206,7 @@ func (s *Service) retime(ctx context.Context, b *board, q *question, a *answer) 
 // that do not hold: a request that loses its crew must get another one in the
 // same answer, all requests of an exchange must be on time even if their crews
 // take all the time they have to accept, and one of them must not have been
-// before. An answer that breaks a promise elsewhere is refused whole.
+// before, and is of no lower class than those that lose. An answer that breaks a promise elsewhere is refused whole.
 func (s *Service) judgeSwaps(ctx context.Context, tx pgx.Tx, b *board, q *question, a *answer, was *question, base *answer) ([]swap, []int, error) {
 	group := make([]int, len(q.rows)) // union of rows that hang together
 	for k := range group {
@@ -250,8 +250,11 @@ func (s *Service) judgeSwaps(ctx context.Context, tx pgx.Tx, b *board, q *questi
 		return b.keeps(was, base, k)
 	}
 	inSwap, holds, saves := map[int]bool{}, map[int]bool{}, map[int]bool{}
+	top := map[int]int{} // the highest class that loses its crew: only its like may gain
 	for k := range loses {
-		inSwap[root(k)], holds[root(k)] = true, true
+		g := root(k)
+		inSwap[g], holds[g] = true, true
+		top[g] = max(top[g], q.waiting[k].Priority)
 	}
 	harm := false
 	for k := range q.rows {
@@ -264,7 +267,7 @@ func (s *Service) judgeSwaps(ctx context.Context, tx pgx.Tx, b *board, q *questi
 		}
 		if !b.strict(q, a, k, answersItself) {
 			holds[g] = false
-		} else if !kept(k) {
+		} else if !kept(k) && q.waiting[k].Priority >= top[g] {
 			saves[g] = true
 		}
 	}

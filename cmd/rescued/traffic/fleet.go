@@ -55,6 +55,7 @@ type (
 		Request   jobCard   `json:"request"`
 	}
 	jobNote struct {
+		Type    string  `json:"type"`
 		CrewID  string  `json:"crew_id"`
 		Request jobCard `json:"request"`
 	}
@@ -156,6 +157,9 @@ func (f *Fleet) asked(o offerView) {
 	}
 }
 
+// released is the type of the note that a crew has lost its request.
+const released = "cn.rescue.request.released.v1"
+
 // told follows what the service says of a crew's job: a new one is started,
 // one that ended elsewhere is dropped.
 func (f *Fleet) told(j jobNote) {
@@ -165,6 +169,14 @@ func (f *Fleet) told(j jobNote) {
 	}
 	now := f.clock.Now()
 	mine := d.job == j.Request.ID && d.phase > deciding
+	// The card is as of now: released and given to another crew at once, the
+	// request may look assigned.
+	if j.Type == released {
+		if mine {
+			d.drop(now)
+		}
+		return
+	}
 	switch j.Request.State {
 	case "assigned":
 		if !mine {
