@@ -276,16 +276,16 @@ func position(at time.Time, metres float64) map[string]any {
 }
 
 // match runs the matcher for the area of Futian, again as long as it leaves
-// the request open: a crew's row may be in hand just then, for its position.
+// the request open without a reason: a crew's row may be in hand just then, for its position.
 func (e *edge) match(request answer) {
 	e.t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
 		_, err := e.svc.Match(context.Background(), areaOf(request))
 		require.NoError(e.t, err)
-		if e.ok(root, http.MethodGet, "/v1/requests/"+request.id(), nil).Body["state"] != "open" {
+		if now := e.ok(root, http.MethodGet, "/v1/requests/"+request.id(), nil).Body; now["state"] != "open" || now["held"] != nil {
 			return
 		}
-		require.True(e.t, time.Now().Before(deadline), "no round takes or strands the request")
+		require.True(e.t, time.Now().Before(deadline), "no round takes, holds or strands the request")
 	}
 }
 
