@@ -105,8 +105,8 @@ const (
 // than three: nobody knows what comes after), so that as few promises are
 // broken as can be, higher classes first; of such plans it wants the one that
 // holds the others safest, keeps crews where calls are likely, and lets owners
-// wait least. What the plan lets a crew start now is what Assign returns. With
-// nobody to compete the answer is the soonest crew.
+// wait least. What the plan lets a crew start now is what Assign returns. Where
+// nobody competes there is nothing to plan: ask Uncontended first.
 //
 // A request whose promise cannot be kept any more is put off until a crew can
 // be spared, since a crew that hurries to it breaks another promise meanwhile;

@@ -22,7 +22,7 @@ const (
 	shortlist = 16
 	// roundLimit is how many requests are planned together; the rest, less
 	// urgent, come in the next round.
-	roundLimit = 256
+	roundLimit = 64
 	// settleLimit is how many requests one transaction settles, the most urgent
 	// first. A long one would keep them all waiting for the last, and a replica
 	// that dies in the middle would lose it whole.

@@ -45,7 +45,10 @@ func (p *promise) Decide(v *View, out *Orders) {
 	p.gather(v)
 	p.demand.Cover(p.crews, v.Now, v.Promised, terms)
 	named := map[int]bool{}
-	pairings := dispatch.Assign(p.waiting, p.crews, v.Now, terms)
+	pairings, calm := p.uncontended(len(v.Waiting), v.Now, terms)
+	if !calm {
+		pairings = dispatch.Assign(p.waiting, p.crews, v.Now, terms)
+	}
 	for _, pair := range pairings {
 		named[p.fleet[pair.To.Crew]] = true
 	}
@@ -61,6 +64,17 @@ func (p *promise) Decide(v *View, out *Orders) {
 		p.look = v.Now.Add(lateLook)
 		out.WakeAt(p.look)
 	}
+}
+
+// uncontended asks dispatch.Uncontended for those that wait, who are listed
+// last.
+func (p *promise) uncontended(waiting int, now time.Time, t dispatch.Terms) ([]dispatch.Pairing, bool) {
+	first := len(p.waiting) - waiting
+	pairings, calm := dispatch.Uncontended(p.waiting[first:], p.crews, now, t)
+	for k := range pairings {
+		pairings[k].Request += first
+	}
+	return pairings, calm
 }
 
 // hear feeds the calls made since the last time.
