@@ -3,14 +3,12 @@ package dispatch
 import "time"
 
 // Uncontended sends each request the crew that is there soonest, if no two want
-// the same one, each of them is free, every promise is kept that way, and more
-// free crews than requests would be in time: the next call finds one. It is
+// the same one, each of them is free, and every promise is kept that way. It is
 // false when they compete, or a crew that is not free yet would be sooner: then
 // Assign has to plan. Like Assign it is a pure function.
 func Uncontended(waiting []Waiting, crews []Candidate, now time.Time, t Terms) ([]Pairing, bool) {
 	out := make([]Pairing, 0, len(waiting))
 	taken := make(map[int]bool, len(waiting))
-	timely := make(map[int]bool, len(crews)) // free crews that keep somebody's promise
 	for i, w := range waiting {
 		best, soonest := -1, time.Duration(0)
 		for k, to := range w.Reach {
@@ -18,9 +16,6 @@ func Uncontended(waiting []Waiting, crews []Candidate, now time.Time, t Terms) (
 			free := max(0, c.FreeAt.Sub(now))
 			if !c.Until.IsZero() && c.Until.Before(now.Add(free)) {
 				continue
-			}
-			if free == 0 && c.Doing == nil && !now.Add(t.Turnout+to.Travel).After(w.Due) {
-				timely[to.Crew] = true
 			}
 			if lead := free + to.Travel; best < 0 || lead < soonest {
 				best, soonest = k, lead
@@ -35,9 +30,6 @@ func Uncontended(waiting []Waiting, crews []Candidate, now time.Time, t Terms) (
 		}
 		taken[to.Crew] = true
 		out = append(out, Pairing{Request: i, To: to})
-	}
-	if len(timely) <= len(waiting) {
-		return nil, false
 	}
 	return out, true
 }
