@@ -9,10 +9,10 @@
 // Held; stranded is only what nobody able could take. Where a promise would be
 // broken a crew may be swapped: its offer is withdrawn, or its job released,
 // and both requests get their offers in the same transaction, or nothing
-// changes. The crew accepts, and the
-// three rows step together; or it refuses, or says nothing, and the offer
-// lapses and the next crew is asked, never the same one twice. On the spot,
-// Weigh decides from positions and words when the crew was truly there.
+// changes. The crew accepts, and the three rows step together; or it refuses,
+// or says nothing, and the offer lapses and the next crew is asked, never the
+// same one twice. On the spot, Weigh decides from positions and words when the
+// crew was truly there.
 //
 // Travel times come from a routing engine, if there is one, within a deadline,
 // and else from the straight-line model as finished jobs have corrected it. As a
