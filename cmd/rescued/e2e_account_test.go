@@ -110,7 +110,10 @@ func nobodyTwice(t *testing.T, s *site) {
 		SELECT FROM events.journal o WHERE o.type = $1 AND o.data->>'request_id' = j.data->>'request_id'
 		AND o.data->>'made_at' = coalesce(j.data->>'released_at', j.data->>'lapsed_at'))`, events.OfferMade{}.EventType()),
 		"a request lost its crew to a swap and got no other at once")
-	require.Equal(t, s.count(`SELECT count(*) FROM events.journal`), s.count(`SELECT max(feed_no)::int FROM events.journal`), "the feed has no gap")
+	// In one look: the system is alive, and what it says in between is not numbered yet.
+	require.Zero(t, s.count(`SELECT (max(feed_no) - count(feed_no))::int FROM events.journal`), "the feed has no gap")
+	require.Zero(t, s.count(`SELECT count(*) FROM events.journal j WHERE feed_no IS NULL AND NOT EXISTS (
+		SELECT FROM events.outbox o WHERE o.seq = j.seq)`), "an event that will never be numbered")
 }
 
 // promisesOnce: one guarantee per request, armed once, as it was shown; each
@@ -139,9 +142,10 @@ func promisesOnce(t *testing.T, s *site, leastLate int) {
 		SELECT g.id FROM sla.guarantees g JOIN dispatch.requests r ON r.id = g.request_id
 		WHERE r.state = 'done' AND (g.outcome = 'late') <> (r.arrived_at > r.due_at)`)
 	require.Zero(t, s.count(`SELECT coalesce(sum(fen), 0)::int FROM sla.ledger_entries`), "the ledger sums to zero")
-	require.Equal(t,
-		s.count(`SELECT coalesce(sum(fen), 0)::int FROM sla.compensations WHERE state <> 'void'`),
-		s.count(`SELECT coalesce(-sum(fen), 0)::int FROM sla.ledger_entries WHERE account = 'owner_payable'`), "what is owed is in the books")
+	none("what is owed is not what the books say", `
+		SELECT FROM (SELECT coalesce(sum(fen), 0) AS owed FROM sla.compensations WHERE state <> 'void') c,
+			(SELECT coalesce(-sum(fen), 0) AS booked FROM sla.ledger_entries WHERE account = 'owner_payable') l
+		WHERE owed <> booked`)
 	late := s.count(`SELECT count(*) FROM sla.guarantees WHERE outcome = 'late'`)
 	require.GreaterOrEqual(t, late, leastLate, "the test itself: some arrivals were to be late")
 }
