@@ -24,6 +24,9 @@ type Policy struct {
 	// LateCancellation is what an owner gets who gives up after the deadline.
 	// Cancelling before the deadline always pays nothing.
 	LateCancellation CancellationRule `json:"late_cancellation" enum:"tier_reached,nothing" doc:"What cancelling after the deadline pays; before it, nothing is owed."`
+	Approval         Approval         `json:"approval,omitzero" doc:"Which compensations finance must look at; missing means each one, and one approver is enough."`
+	Bearers          Bearers          `json:"bearers,omitzero" doc:"Who bears a compensation; missing means the platform."`
+	Caps             Caps             `json:"caps,omitzero" doc:"Most that is paid; missing means no limit."`
 }
 
 // Words is a sentence in both languages of the pages.

@@ -32,7 +32,8 @@ func Example45() Policy {
 const (
 	maxMinutes = 7 * 24 * 60
 	maxSeconds = 30 * 24 * 3600
-	maxFen     = Fen(100_000_000) // a million yuan
+	maxFen     = Fen(100_000_000)     // a million yuan
+	maxBudget  = Fen(100_000_000_000) // a thousand million yuan
 )
 
 // The words a match may use, as requests carry them. A misspelt one would
@@ -130,6 +131,7 @@ func (p Policy) wrong() []fault.Field {
 	p.wrongPromises(&c)
 	p.wrongPauses(&c)
 	p.Compensation.wrong(&c)
+	p.wrongMoney(&c)
 	return c
 }
 
