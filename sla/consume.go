@@ -28,34 +28,6 @@ func (s *Service) handle(ctx context.Context, tx pgx.Tx, env events.Envelope) (e
 			return err
 		}
 		return s.arm(ctx, tx, ev)
-	case events.OfferMade{}.EventType():
-		return told(ctx, s, tx, env, func(ev events.OfferMade) (events.RequestID, Fact) {
-			return ev.RequestID, Fact{Kind: FactOffered, At: ev.MadeAt, Until: ev.ExpectedAt, Crew: ev.CrewID}
-		})
-	case events.OfferLapsed{}.EventType():
-		return told(ctx, s, tx, env, func(ev events.OfferLapsed) (events.RequestID, Fact) {
-			return ev.RequestID, Fact{Kind: FactLapsed, At: ev.LapsedAt, Crew: ev.CrewID, Source: ev.Outcome}
-		})
-	case events.RequestAssigned{}.EventType():
-		return told(ctx, s, tx, env, func(ev events.RequestAssigned) (events.RequestID, Fact) {
-			return ev.RequestID, Fact{Kind: FactAssigned, At: ev.AssignedAt, Until: ev.ExpectedAt, Crew: ev.CrewID}
-		})
-	case events.CrewArrived{}.EventType():
-		return told(ctx, s, tx, env, func(ev events.CrewArrived) (events.RequestID, Fact) {
-			return ev.RequestID, Fact{Kind: FactArrived, At: ev.ArrivedAt, Crew: ev.CrewID, Source: ev.Source}
-		})
-	case events.RequestReleased{}.EventType():
-		return told(ctx, s, tx, env, func(ev events.RequestReleased) (events.RequestID, Fact) {
-			return ev.RequestID, Fact{Kind: FactReleased, At: ev.ReleasedAt, Crew: ev.CrewID, Source: ev.FromState}
-		})
-	case events.RequestCancelled{}.EventType():
-		return told(ctx, s, tx, env, func(ev events.RequestCancelled) (events.RequestID, Fact) {
-			return ev.RequestID, Fact{Kind: FactCancelled, At: ev.CancelledAt}
-		})
-	case events.RequestFinished{}.EventType():
-		return told(ctx, s, tx, env, func(ev events.RequestFinished) (events.RequestID, Fact) {
-			return ev.RequestID, Fact{Kind: FactFinished, At: ev.FinishedAt, Crew: ev.CrewID, Source: ev.Outcome}
-		})
 	case events.RequestWarned{}.EventType():
 		ev, err := events.Decode[events.RequestWarned](env)
 		if err != nil {
@@ -63,7 +35,11 @@ func (s *Service) handle(ctx context.Context, tx pgx.Tx, env events.Envelope) (e
 		}
 		return s.warned(ctx, tx, ev)
 	}
-	return nil
+	id, fact, tells, err := factTold(env)
+	if err != nil || !tells {
+		return err
+	}
+	return s.hear(ctx, tx, id, env.ID, fact)
 }
 
 // warned raises the alarm of a guarantee for what dispatch has seen coming: a
@@ -98,15 +74,51 @@ func (s *Service) warned(ctx context.Context, tx pgx.Tx, ev events.RequestWarned
 
 var errNoTime = fault.New(fault.Invalid, "event_without_time", "The event does not say when it happened.")
 
-// told reads an event as the fact it tells and hears it.
-func told[E events.Event](ctx context.Context, s *Service, tx pgx.Tx, env events.Envelope, read func(E) (events.RequestID, Fact)) error {
-	ev, err := events.Decode[E](env)
-	if err != nil {
-		return err
+// factTold reads the fact that an event of dispatch tells, and of which
+// request; tells is false for an event that tells none. Whoever replays the
+// journal reads it through the same door.
+func factTold(env events.Envelope) (id events.RequestID, f Fact, tells bool, err error) {
+	read, tells := tellings[env.Type]
+	if !tells {
+		return id, f, false, nil
 	}
-	id, fact := read(ev)
-	if fact.At.Before(time.Unix(0, 0)) {
-		return errNoTime
+	if id, f, err = read(env); err == nil && f.At.Before(time.Unix(0, 0)) {
+		err = errNoTime
 	}
-	return s.hear(ctx, tx, id, env.ID, fact)
+	return id, f, true, err
+}
+
+// tellings says how each event type is read as a fact.
+var tellings = map[string]func(events.Envelope) (events.RequestID, Fact, error){
+	events.OfferMade{}.EventType(): telling(func(ev events.OfferMade) (events.RequestID, Fact) {
+		return ev.RequestID, Fact{Kind: FactOffered, At: ev.MadeAt, Until: ev.ExpectedAt, Crew: ev.CrewID}
+	}),
+	events.OfferLapsed{}.EventType(): telling(func(ev events.OfferLapsed) (events.RequestID, Fact) {
+		return ev.RequestID, Fact{Kind: FactLapsed, At: ev.LapsedAt, Crew: ev.CrewID, Source: ev.Outcome}
+	}),
+	events.RequestAssigned{}.EventType(): telling(func(ev events.RequestAssigned) (events.RequestID, Fact) {
+		return ev.RequestID, Fact{Kind: FactAssigned, At: ev.AssignedAt, Until: ev.ExpectedAt, Crew: ev.CrewID}
+	}),
+	events.CrewArrived{}.EventType(): telling(func(ev events.CrewArrived) (events.RequestID, Fact) {
+		return ev.RequestID, Fact{Kind: FactArrived, At: ev.ArrivedAt, Crew: ev.CrewID, Source: ev.Source}
+	}),
+	events.RequestReleased{}.EventType(): telling(func(ev events.RequestReleased) (events.RequestID, Fact) {
+		return ev.RequestID, Fact{Kind: FactReleased, At: ev.ReleasedAt, Crew: ev.CrewID, Source: ev.FromState}
+	}),
+	events.RequestCancelled{}.EventType(): telling(func(ev events.RequestCancelled) (events.RequestID, Fact) {
+		return ev.RequestID, Fact{Kind: FactCancelled, At: ev.CancelledAt}
+	}),
+	events.RequestFinished{}.EventType(): telling(func(ev events.RequestFinished) (events.RequestID, Fact) {
+		return ev.RequestID, Fact{Kind: FactFinished, At: ev.FinishedAt, Crew: ev.CrewID, Source: ev.Outcome}
+	}),
+}
+
+func telling[E events.Event](read func(E) (events.RequestID, Fact)) func(events.Envelope) (events.RequestID, Fact, error) {
+	return func(env events.Envelope) (id events.RequestID, f Fact, err error) {
+		ev, err := events.Decode[E](env)
+		if err == nil {
+			id, f = read(ev)
+		}
+		return id, f, err
+	}
 }
