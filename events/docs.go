@@ -1,10 +1,12 @@
 package events
 
 import (
-	_ "embed"
+	"embed"
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"io/fs"
+	"maps"
 	"strings"
 	"sync"
 )
@@ -12,18 +14,34 @@ import (
 // The payloads' own source is embedded, so that the AsyncAPI document says of
 // a type and its fields what their comments say, and nobody writes it twice.
 //
-//go:embed types.go
-var typesSource string
+//go:embed types*.go
+var typesSource embed.FS
 
 // docs are the comments of the payload types by name, and of their fields by
 // Type.Field; read once, when a document is first asked for.
-var docs = sync.OnceValues(func() (types, fields map[string]string) { return readDocs(typesSource) })
-
-func readDocs(source string) (types, fields map[string]string) {
+var docs = sync.OnceValues(func() (types, fields map[string]string) {
 	types, fields = map[string]string{}, map[string]string{}
-	file, err := parser.ParseFile(token.NewFileSet(), "types.go", source, parser.ParseComments)
+	files, err := fs.Glob(typesSource, "types*.go")
 	if err != nil {
-		panic("events: the embedded types.go cannot be parsed: " + err.Error())
+		panic("events: " + err.Error()) // the pattern is well formed
+	}
+	for _, name := range files {
+		source, err := fs.ReadFile(typesSource, name)
+		if err != nil {
+			panic("events: the embedded " + name + " cannot be read: " + err.Error())
+		}
+		t, f := readDocs(name, source)
+		maps.Copy(types, t)
+		maps.Copy(fields, f)
+	}
+	return types, fields
+})
+
+func readDocs(name string, source []byte) (types, fields map[string]string) {
+	types, fields = map[string]string{}, map[string]string{}
+	file, err := parser.ParseFile(token.NewFileSet(), name, source, parser.ParseComments)
+	if err != nil {
+		panic("events: the embedded " + name + " cannot be parsed: " + err.Error())
 	}
 	for _, decl := range file.Decls {
 		gen, ok := decl.(*ast.GenDecl)

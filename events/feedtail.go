@@ -106,7 +106,7 @@ func (t *FeedTail) fanOut(fresh []Envelope) {
 	defer t.mu.Unlock()
 	for sub := range t.subs {
 		for _, env := range fresh {
-			if !sub.offer(env) {
+			if env.live() && !sub.offer(env) {
 				delete(t.subs, sub) // one slow reader never holds up the others
 				close(sub.events)
 				break
@@ -115,6 +115,10 @@ func (t *FeedTail) fanOut(fresh []Envelope) {
 	}
 	t.last = fresh[len(fresh)-1].FeedNo
 }
+
+// live reports whether an event belongs to the live feed. History that is
+// brought in comes by the hundred thousand and concerns no screen.
+func (env Envelope) live() bool { return env.Topic != TopicHistory }
 
 func (s *subscriber) offer(env Envelope) bool {
 	select {
@@ -155,8 +159,10 @@ func (t *FeedTail) Follow(ctx context.Context, after int64, fn func(Envelope) er
 			return ErrFeedReset // the journal ends before its own counter: another database
 		}
 		for _, env := range past {
-			if err := fn(env); err != nil {
-				return err
+			if env.live() {
+				if err := fn(env); err != nil {
+					return err
+				}
 			}
 			after = env.FeedNo
 		}

@@ -107,3 +107,25 @@ func TestTooOldAPlaceIsReset(t *testing.T) {
 	_, err = take(ctx, tail, 5, 1)
 	require.ErrorIs(t, err, events.ErrFeedReset)
 }
+
+func TestHistoryIsNoPartOfTheLiveFeed(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	cfg, pool := eventstest.Broker(t), pgtest.New(t, events.Migrations)
+	start(t, relay(t, cfg, pool).Run)
+	tail := events.NewFeedTail(pool, quietL)
+	start(t, tail.Run)
+	past, live := sample(events.HistoryImported{}), departed("a", events.NewID[events.CrewID]())
+	appendAll(t, pool, past, live, past, live)
+	eventually(t, "all to be numbered", outboxEmpty(t, pool))
+	got, err := take(ctx, tail, 0, 2)
+	require.ErrorIs(t, err, errEnough)
+	require.Equal(t, []int64{2, 4}, got, "what is caught up")
+
+	follows := make(chan []int64, 1)
+	go func() { got, _ := take(ctx, tail, 4, 1); follows <- got }()
+	time.Sleep(50 * time.Millisecond)
+	appendAll(t, pool, past, live)
+	require.Equal(t, []int64{6}, <-follows, "what is followed")
+}

@@ -25,6 +25,7 @@ type (
 	providerKind     struct{}
 	partnerKind      struct{}
 	tokenKind        struct{}
+	importKind       struct{}
 )
 
 func (requestKind) prefix() string      { return "req" }
@@ -38,6 +39,7 @@ func (ownerKind) prefix() string        { return "own" }
 func (providerKind) prefix() string     { return "prv" }
 func (partnerKind) prefix() string      { return "ptn" }
 func (tokenKind) prefix() string        { return "tok" }
+func (importKind) prefix() string       { return "imp" }
 
 // ID is a UUIDv7 that knows what it names. It is stored as uuid and written
 // with the noun's prefix (req_0198…), so that one noun's identifier can never
@@ -57,6 +59,7 @@ type (
 	ProviderID     = ID[providerKind]     // prv_…
 	PartnerID      = ID[partnerKind]      // ptn_…
 	TokenID        = ID[tokenKind]        // tok_…
+	ImportID       = ID[importKind]       // imp_…
 )
 
 // NewID makes a fresh identifier: events.NewID[events.RequestID]().

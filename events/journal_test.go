@@ -99,3 +99,24 @@ type stranger struct{}
 func (stranger) EventType() string              { return "cn.rescue.stranger.v1" }
 func (stranger) Stream() (events.Topic, string) { return events.TopicRequests, "x" }
 func (stranger) Subject() string                { return "x" }
+
+func TestReadHeardTellsWhatAGroupHasApplied(t *testing.T) {
+	t.Parallel()
+	ctx, pool := context.Background(), pgtest.New(t, events.Migrations)
+	a, b := departed("a", events.NewID[events.CrewID]()), departed("a", events.NewID[events.CrewID]())
+	appendAll(t, pool, a, b, a)
+	stream, err := events.ReadStream(ctx, pool, a.Subject(), 10)
+	require.NoError(t, err)
+	_, err = pool.Exec(ctx, `INSERT INTO events.inbox (consumer_group, event_id) VALUES ('sla', $1), ('other', $2)`, stream[0].ID, stream[1].ID)
+	require.NoError(t, err)
+
+	heard, err := events.ReadHeard(ctx, pool, "sla", []string{a.Subject()})
+	require.NoError(t, err)
+	require.Len(t, heard, 2)
+	require.Equal(t, stream[0], heard[0].Envelope)
+	require.True(t, heard[0].Applied)
+	require.False(t, heard[1].Applied, "another group's note is not ours")
+	all, err := events.ReadHeard(ctx, pool, "sla", []string{a.Subject(), b.Subject()})
+	require.NoError(t, err)
+	require.Len(t, all, 3)
+}

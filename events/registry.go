@@ -31,6 +31,8 @@ var registered = []Event{
 	GuaranteeSettled{},
 	CompensationAccrued{},
 	CompensationChanged{},
+	HistoryImported{},
+	ImportChanged{},
 }
 
 var byType = func() map[string]Event {

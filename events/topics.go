@@ -11,6 +11,7 @@ const (
 	TopicCrews         Topic = "rescue.crews.v1"         // positions and changes of crews, keyed by crew
 	TopicPromises      Topic = "rescue.promises.v1"      // guarantees, keyed by request
 	TopicCompensations Topic = "rescue.compensations.v1" // compensations, keyed by request
+	TopicHistory       Topic = "rescue.history.v1"       // past rescues brought in from elsewhere, keyed by area; never live
 )
 
 // TopicSpec is how a topic is created.
@@ -32,5 +33,6 @@ func Topics() []TopicSpec {
 		{TopicCrews, 24, "Where crews are and what they can do.", true},
 		{TopicPromises, 12, "Arrival guarantees: armed, at risk, breached, settled.", false},
 		{TopicCompensations, 12, "Late-arrival compensation: accrued, approved, paid, void.", false},
+		{TopicHistory, 6, "Past rescues brought in from other systems and simulations, for trials, reports and learning; never live.", false},
 	}
 }

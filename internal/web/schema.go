@@ -46,6 +46,7 @@ func init() {
 	identify(events.NewID[events.ProviderID]())
 	identify(events.NewID[events.PartnerID]())
 	identify(events.NewID[events.TokenID]())
+	identify(events.NewID[events.ImportID]())
 }
 
 // identify learns the prefix of a kind of identifier from a fresh one.
