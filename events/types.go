@@ -29,6 +29,8 @@ type Promise struct {
 	PolicyVersion int       `json:"policy_version"` // pinned version of it
 	Rule          string    `json:"rule"`           // the rule that chose the minutes
 	Reason        string    `json:"reason"`         // that rule in words
+
+	Weather string `json:"weather,omitempty"` // declared weather mode it was made under; absent is normal
 }
 
 // PromiseFacts is what a promise may depend on. It is the question the opener
@@ -41,6 +43,7 @@ type PromiseFacts struct {
 	Problem   string
 	Priority  int       // 0 danger to life, 1 exposed, 2 normal
 	PartnerID PartnerID // zero when the owner asked by himself
+	Product   string    // what the owner has bought; empty when not told
 }
 
 // RequestOpened: an owner asked for help and was given a promise.
@@ -57,6 +60,7 @@ type RequestOpened struct {
 	Promise      Promise    `json:"promise"`
 	PartnerID    *PartnerID `json:"partner_id,omitempty"`
 	PartnerRef   string     `json:"partner_ref,omitempty"`
+	Product      string     `json:"product,omitempty"` // what the owner has bought, such as a plan
 	IntakeID     string     `json:"intake_id,omitempty"` // CloudEvents id and source of the intake event that opened it
 	Source       string     `json:"source,omitempty"`
 }

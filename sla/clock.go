@@ -1,37 +1,11 @@
 package sla
 
 import (
-	"cmp"
 	"slices"
 	"time"
 
 	"rescued/events"
 )
-
-// FactKind is what a fact of a timeline tells.
-type FactKind string
-
-// The facts that bear on a promise.
-const (
-	FactOffered   FactKind = "offered"   // a crew was asked; Until is its expected arrival
-	FactLapsed    FactKind = "lapsed"    // the crew did not take it
-	FactAssigned  FactKind = "assigned"  // the crew took it; Until is its expected arrival
-	FactArrived   FactKind = "arrived"   // help was there, proven; Source says by what
-	FactReleased  FactKind = "released"  // the crew gave it back; Source is the state it was in
-	FactCancelled FactKind = "cancelled" // it was called off; Source says why
-	FactFinished  FactKind = "finished"  // the crew reported the end of its work; Source is the outcome
-	FactPaused    FactKind = "paused"    // the clock stood still until Until, or still does; Source is the pause's reason
-)
-
-// Fact is one thing that happened to a request, with the time at which it
-// happened. Facts are equal when they say the same.
-type Fact struct {
-	Kind   FactKind
-	At     time.Time
-	Until  time.Time     // offered, assigned, paused; zero otherwise, and while a pause lasts
-	Crew   events.CrewID // whose; zero for cancelled and paused
-	Source string
-}
 
 // Timeline is a promise as it was shown and what is known to have happened
 // since. The facts are a set: neither their order nor repetition matters.
@@ -39,6 +13,7 @@ type Timeline struct {
 	OpenedAt time.Time
 	Promise  events.Promise
 	Facts    []Fact
+	Asked    Facts // what the promise was chosen by
 }
 
 // Outcome is how a promise ended.
@@ -142,43 +117,6 @@ func (t Timeline) Expected() time.Time {
 	}
 	return last.Until
 }
-
-// setOf sorts facts by when they happened, normalises their times and drops
-// repetitions; everything after it sees one and the same list, however the
-// facts were heard.
-func setOf(heard []Fact) []Fact {
-	facts := slices.Clone(heard)
-	for i := range facts {
-		facts[i].At = micro(facts[i].At)
-		if !facts[i].Until.IsZero() {
-			facts[i].Until = micro(facts[i].Until)
-		}
-	}
-	slices.SortFunc(facts, func(a, b Fact) int {
-		return cmp.Or(
-			a.At.Compare(b.At),
-			cmp.Compare(a.Kind, b.Kind),
-			cmp.Compare(sourceRank(a), sourceRank(b)),
-			cmp.Compare(a.Source, b.Source),
-			a.Crew.Compare(b.Crew),
-			a.Until.Compare(b.Until),
-		)
-	})
-	return slices.Compact(facts)
-}
-
-// sourceRank puts the better proof of one and the same moment first.
-func sourceRank(f Fact) int {
-	if f.Kind == FactArrived {
-		if i := slices.Index(arrivalSources, f.Source); i >= 0 {
-			return i
-		}
-		return len(arrivalSources)
-	}
-	return 0
-}
-
-var arrivalSources = []string{"gps", "code", "owner", "tap", "operator"}
 
 // earliest is the first fact of a kind, nil if there is none.
 func earliest(facts []Fact, kind FactKind) *Fact {

@@ -78,6 +78,10 @@ type Guarantee struct {
 	Tier      string
 	Priority  int
 	PartnerID events.PartnerID // zero when the owner asked by himself
+	RoadClass string
+	Problem   string
+	Product   string // what the owner has bought; empty when not told
+	Weather   string // the weather mode the promise was made under
 	State     GuaranteeState
 	Version   int64
 
@@ -96,6 +100,19 @@ type Guarantee struct {
 
 // ErrNoGuarantee means that a request has no guarantee, or none for this caller.
 var ErrNoGuarantee = fault.New(fault.NotFound, "guarantee_not_found", "This request has no guarantee.")
+
+// asked is what the promise was chosen by.
+func (g Guarantee) asked() Facts {
+	return Facts{
+		Area: g.Area, Tier: g.Tier, RoadClass: g.RoadClass, Problem: g.Problem, Priority: g.Priority,
+		PartnerID: g.PartnerID, Product: g.Product, Weather: g.Weather,
+	}
+}
+
+// timeline is the guarantee with what is known to have happened.
+func (g Guarantee) timeline(facts []Fact) Timeline {
+	return Timeline{OpenedAt: g.OpenedAt, Promise: g.Promise, Facts: facts, Asked: g.asked()}
+}
 
 // step names the event that takes the guarantee to verdict v; empty when v
 // changes nothing that was settled. A waiver stands whatever is heard later.

@@ -30,12 +30,13 @@ func (s *Service) arm(ctx context.Context, tx pgx.Tx, ev events.RequestOpened) e
 	now := s.now()
 	g := Guarantee{
 		ID: events.NewID[events.GuaranteeID](), RequestID: ev.RequestID, Area: ev.Area, Tier: ev.Tier,
-		Priority: ev.Priority, State: Armed, Version: 1, OpenedAt: micro(ev.OpenedAt), Promise: p, ChangedAt: now,
+		Priority: ev.Priority, RoadClass: ev.RoadClass, Problem: ev.Problem, Product: ev.Product, Weather: p.Weather,
+		State: Armed, Version: 1, OpenedAt: micro(ev.OpenedAt), Promise: p, ChangedAt: now,
 	}
 	if ev.PartnerID != nil {
 		g.PartnerID = *ev.PartnerID
 	}
-	g.Verdict = policy.Owed(Timeline{OpenedAt: g.OpenedAt, Promise: p})
+	g.Verdict = policy.Owed(g.timeline(nil))
 	added, err := insertGuarantee(ctx, tx, g)
 	if err != nil || !added {
 		return err
@@ -85,7 +86,7 @@ func (s *Service) reckon(ctx context.Context, tx pgx.Tx, id events.RequestID) er
 	if err != nil {
 		return err
 	}
-	timeline := Timeline{OpenedAt: g.OpenedAt, Promise: g.Promise, Facts: facts}
+	timeline := g.timeline(facts)
 	verdict, expected := policy.Owed(timeline), timeline.Expected()
 	now := s.now()
 	before := g.Verdict.Fen

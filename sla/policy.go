@@ -104,6 +104,20 @@ type Facts struct {
 	Problem   string
 	Priority  int
 	PartnerID events.PartnerID // zero when the owner asked by himself
+	Product   string           // what the owner has bought, such as a plan; empty when not told
+	Weather   string           // the gravest declared weather mode, of WeatherModes; empty is normal
+}
+
+// The weather modes besides the levels of an alert.
+const (
+	WeatherNormal = "normal"
+	WeatherStorm  = "storm" // storm mode was declared
+)
+
+// WeatherModes lists the weather modes, the lightest first: normal, the level
+// of the gravest weather alert in force, or storm.
+func WeatherModes() []string {
+	return append(append([]string{WeatherNormal}, AlertLevels()...), WeatherStorm)
 }
 
 // Promise is what the owner of a request accepted at that moment is shown:
@@ -123,6 +137,7 @@ func (p Policy) Promise(at time.Time, facts Facts) events.Promise {
 		PolicyVersion: p.Version,
 		Rule:          rule.Rule,
 		Reason:        rule.Reason.EN,
+		Weather:       facts.Weather,
 	}
 }
 

@@ -156,7 +156,7 @@ func (s *Service) Promise(ctx context.Context, tx pgx.Tx, f events.PromiseFacts)
 	}
 	return p.Promise(f.At, Facts{
 		Area: f.Area, Tier: f.Tier, RoadClass: f.RoadClass,
-		Problem: f.Problem, Priority: f.Priority, PartnerID: f.PartnerID,
+		Problem: f.Problem, Priority: f.Priority, PartnerID: f.PartnerID, Product: f.Product,
 	}), nil
 }
 

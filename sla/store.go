@@ -69,32 +69,39 @@ func listPolicies(ctx context.Context, db events.Querier) ([]string, error) {
 // insertFact reports false when the fact is known already.
 func insertFact(ctx context.Context, tx pgx.Tx, id events.RequestID, f Fact, told events.EventID, now time.Time) (bool, error) {
 	tag, err := tx.Exec(ctx, `
-		INSERT INTO sla.facts (request_id, kind, happened_at, until_at, crew_id, source, event_id, heard_at)
+		INSERT INTO sla.facts (request_id, kind, happened_at, until_at, crew_id, source, event_id, heard_at,
+			ref, by_role, said_at, level, metres, fen)
 		VALUES ($1, $2, $3, coalesce($4, '-infinity'::timestamptz),
-			coalesce($5, '00000000-0000-0000-0000-000000000000'::uuid), $6, $7, $8)
+			coalesce($5, '00000000-0000-0000-0000-000000000000'::uuid), $6, $7, $8,
+			$9, $10, coalesce($11, '-infinity'::timestamptz), $12, $13, $14)
 		ON CONFLICT DO NOTHING`,
-		id, f.Kind, micro(f.At), nullable(micro(f.Until)), f.Crew, f.Source, told, now)
+		id, f.Kind, micro(f.At), nullable(microOrZero(f.Until)), f.Crew, f.Source, told, now,
+		f.Ref, f.By, nullable(microOrZero(f.SaidAt)), f.Level, f.Metres, f.Fen)
 	return tag.RowsAffected() == 1, err
 }
 
 func listFacts(ctx context.Context, db events.Querier, id events.RequestID) ([]Fact, error) {
 	rows, err := db.Query(ctx, `
-		SELECT kind, happened_at, nullif(until_at, '-infinity'),
-			nullif(crew_id, '00000000-0000-0000-0000-000000000000'), source
-		FROM sla.facts WHERE request_id = $1`, id)
+		SELECT `+factColumns+` FROM sla.facts WHERE request_id = $1`, id)
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (Fact, error) {
-		var f Fact
-		var until *time.Time
-		err := row.Scan(&f.Kind, &f.At, &until, &f.Crew, &f.Source)
-		f.At, f.Until = f.At.UTC(), utc(until)
-		return f, err
-	})
+	return pgx.CollectRows(rows, scanFact)
 }
 
-const guaranteeColumns = `id, request_id, area, tier, priority, partner_id, state, version, opened_at,
+const factColumns = `kind, happened_at, nullif(until_at, '-infinity'),
+	nullif(crew_id, '00000000-0000-0000-0000-000000000000'), source,
+	ref, by_role, nullif(said_at, '-infinity'), level, metres, fen`
+
+func scanFact(row pgx.CollectableRow) (Fact, error) {
+	var f Fact
+	var until, said *time.Time
+	err := row.Scan(&f.Kind, &f.At, &until, &f.Crew, &f.Source, &f.Ref, &f.By, &said, &f.Level, &f.Metres, &f.Fen)
+	f.At, f.Until, f.SaidAt = f.At.UTC(), utc(until), utc(said)
+	return f, err
+}
+
+const guaranteeColumns = `id, request_id, area, tier, priority, partner_id, road_class, problem, product, weather, state, version, opened_at,
 	promise_minutes, promise_due_at, promise_rule, promise_reason, policy, policy_version,
 	expected_at, at_risk_at, breached_at, waived_at, waived_why,
 	outcome, cancelled, due_at, stopped_at, late_us, owed_fen, review, reasons, changed_at`
@@ -104,7 +111,8 @@ func scanGuarantee(row pgx.CollectableRow) (Guarantee, error) {
 	var expected, atRisk, breached, waived, stopped *time.Time
 	var lateUS int64
 	p, v := &g.Promise, &g.Verdict
-	err := row.Scan(&g.ID, &g.RequestID, &g.Area, &g.Tier, &g.Priority, &g.PartnerID, &g.State, &g.Version, &g.OpenedAt,
+	err := row.Scan(&g.ID, &g.RequestID, &g.Area, &g.Tier, &g.Priority, &g.PartnerID,
+		&g.RoadClass, &g.Problem, &g.Product, &g.Weather, &g.State, &g.Version, &g.OpenedAt,
 		&p.Minutes, &p.DueAt, &p.Rule, &p.Reason, &p.Policy, &p.PolicyVersion,
 		&expected, &atRisk, &breached, &waived, &g.WaivedWhy,
 		&v.Outcome, &v.Cancelled, &v.DueAt, &stopped, &lateUS, &v.Fen, &v.Review, &v.Reasons, &g.ChangedAt)
@@ -120,9 +128,10 @@ func insertGuarantee(ctx context.Context, tx pgx.Tx, g Guarantee) (bool, error) 
 	tag, err := tx.Exec(ctx, `
 		INSERT INTO sla.guarantees (`+guaranteeColumns+`)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
-			$21, $22, $23, $24, $25, $26, $27, $28, $29)
+			$21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33)
 		ON CONFLICT (request_id) DO NOTHING`,
-		g.ID, g.RequestID, g.Area, g.Tier, g.Priority, g.PartnerID, g.State, g.Version, g.OpenedAt,
+		g.ID, g.RequestID, g.Area, g.Tier, g.Priority, g.PartnerID,
+		g.RoadClass, g.Problem, g.Product, g.Weather, g.State, g.Version, g.OpenedAt,
 		p.Minutes, p.DueAt, p.Rule, p.Reason, p.Policy, p.PolicyVersion,
 		nullable(g.ExpectedAt), nullable(g.AtRiskAt), nullable(g.BreachedAt), nullable(g.WaivedAt), g.WaivedWhy,
 		v.Outcome, v.Cancelled, v.DueAt, nullable(v.StoppedAt), v.Late.Microseconds(), v.Fen, v.Review, v.Reasons, g.ChangedAt)
