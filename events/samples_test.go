@@ -41,12 +41,12 @@ func samples() []events.Event {
 	imp := events.IDFromUUID[events.ImportID](u(9))
 	const area = "shanghai-pudong"
 	promise := events.Promise{Minutes: 45, DueAt: after(45 * time.Minute), Policy: "example-45", PolicyVersion: 1,
-		Rule: "urban", Reason: "Urban area: 45 minutes."}
+		Rule: "urban", Reason: "Urban area: 45 minutes.", Weather: "yellow"}
 	reasons := []events.Reason{{At: pAfter(50 * time.Minute), Code: "late", ZH: "晚到5分钟", EN: "5 minutes late", Fen: 2000}}
 	return []events.Event{
 		events.RequestOpened{RequestID: req, Area: area, Tier: "urban", OpenedAt: noon, Priority: 1, Problem: "tow_flatbed",
 			Capabilities: []string{"tow_flatbed"}, Location: events.LatLng{Lat: 31.2304, Lng: 121.4737}, RoadClass: "urban",
-			Promise: promise, PartnerID: ptr(events.IDFromUUID[events.PartnerID](u(6))), PartnerRef: "A-17", IntakeID: "A-17-1", Source: "//maker.example/app"},
+			Promise: promise, PartnerID: ptr(events.IDFromUUID[events.PartnerID](u(6))), PartnerRef: "A-17", Product: "plan-gold", IntakeID: "A-17-1", Source: "//maker.example/app"},
 		events.RequestRefused{IntakeID: "A-18", Source: "//maker.example/app", Code: "duplicate", Detail: "The vehicle has an open request.",
 			Fields: []events.RefusedField{{Field: "plate", Code: "duplicate", Detail: "This plate has an open request."}}, RequestID: &req, RefusedAt: noon},
 		events.OfferMade{OfferID: offer, RequestID: req, Area: area, CrewID: crew, MadeAt: noon, ExpiresAt: after(45 * time.Second),
