@@ -39,27 +39,34 @@ const maxData = 256 << 10
 // after this one has committed, so that an aggregate's events carry their
 // order of commit.
 func Append(ctx context.Context, tx pgx.Tx, by Actor, at time.Time, version int64, evs ...Event) error {
+	_, err := AppendEach(ctx, tx, by, at, version, evs)
+	return err
+}
+
+// AppendEach appends many events, as Append does, and gives the identifier of
+// each.
+func AppendEach(ctx context.Context, tx pgx.Tx, by Actor, at time.Time, version int64, evs []Event) ([]EventID, error) {
 	if len(evs) == 0 {
-		return nil
+		return nil, nil
 	}
 	if by.Role == "" || by.Subject == "" {
-		return errors.New("append events: no actor")
+		return nil, errors.New("append events: no actor")
 	}
 	if at.IsZero() {
-		return errors.New("append events: no time")
+		return nil, errors.New("append events: no time")
 	}
-	rows := make([]Envelope, len(evs))
+	rows, ids := make([]Envelope, len(evs)), make([]EventID, len(evs))
 	for i, ev := range evs {
 		env, err := enclose(by, at, version, ev)
 		if err != nil {
-			return fmt.Errorf("append events: %w", err)
+			return nil, fmt.Errorf("append events: %w", err)
 		}
 		if len(env.Data) > maxData {
-			return fmt.Errorf("append events: a %s of %d bytes is over the limit of %d", env.Type, len(env.Data), maxData)
+			return nil, fmt.Errorf("append events: a %s of %d bytes is over the limit of %d", env.Type, len(env.Data), maxData)
 		}
-		rows[i] = env
+		rows[i], ids[i] = env, env.ID
 	}
-	return insertJournal(ctx, tx, rows)
+	return ids, insertJournal(ctx, tx, rows)
 }
 
 // insertJournal keeps the order of rows: with ORDER BY, Postgres draws the

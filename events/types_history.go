@@ -18,6 +18,7 @@ type HistoryImported struct {
 	Kind       string      `json:"kind,omitempty"` // the source's own word for what was wrong
 	RoadClass  string      `json:"road_class"`
 	Location   *LatLng     `json:"location,omitempty"`
+	Product    string      `json:"product,omitempty"`
 	Promise    Promise     `json:"promise"` // as its policy would have promised then
 	PartnerID  *PartnerID  `json:"partner_id,omitempty"`
 	ProviderID *ProviderID `json:"provider_id,omitempty"`
@@ -28,11 +29,12 @@ type HistoryImported struct {
 
 // PastFact is one thing that happened to a past rescue.
 type PastFact struct {
-	Kind   string     `json:"kind"` // offered, assigned, departed, arrived, released, cancelled, finished or paused
+	Kind   string     `json:"kind"` // offered, assigned, departed, arrived, cancelled, finished or priced
 	At     time.Time  `json:"at"`
 	Until  *time.Time `json:"until,omitempty"`
 	CrewID *CrewID    `json:"crew_id,omitempty"`
 	Source string     `json:"source,omitempty"` // of an arrival: what proves it
+	Fen    int64      `json:"fen,omitempty"`    // of a price
 }
 
 // ImportChanged: an import of past rescues moved on in its life.

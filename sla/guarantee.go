@@ -96,6 +96,8 @@ type Guarantee struct {
 
 	Verdict   Verdict   // the latest; pending while armed or breached
 	ChangedAt time.Time // when this row last changed
+
+	ImportID events.ImportID // the import that brought it in as history; zero for a promise made here
 }
 
 // ErrNoGuarantee means that a request has no guarantee, or none for this caller.
@@ -160,7 +162,7 @@ func sameReason(a, b events.Reason) bool {
 
 // mayAlarm reports whether there is anything left to save at now.
 func (g Guarantee) mayAlarm(now time.Time) bool {
-	return g.State == Armed && !now.After(g.Verdict.DueAt) && g.Verdict.Review == ""
+	return g.State == Armed && g.ImportID.IsZero() && !now.After(g.Verdict.DueAt) && g.Verdict.Review == ""
 }
 
 // Alarm says why a guarantee is at risk, as far as this slice sees it; what

@@ -18,6 +18,7 @@ func (s *Service) Register(api huma.API) {
 	s.registerPromises(api)
 	s.registerMoney(api)
 	s.registerLedger(api)
+	s.registerImports(api)
 }
 
 func operation(id, method, path, summary, about string) huma.Operation {
@@ -30,10 +31,11 @@ func operation(id, method, path, summary, about string) huma.Operation {
 
 type listGuaranteesInput struct {
 	web.Listing
-	State  string `query:"state" enum:"armed,breached,met,late,void,waived" doc:"Only those in this state."`
-	Area   string `query:"area" maxLength:"100" doc:"Only those of this area."`
-	Review bool   `query:"review" doc:"Only those a person must look at."`
-	AtRisk bool   `query:"at_risk" doc:"Only those with an alarm raised and no verdict yet."`
+	State    string `query:"state" enum:"armed,breached,met,late,void,waived" doc:"Only those in this state."`
+	Area     string `query:"area" maxLength:"100" doc:"Only those of this area."`
+	Review   bool   `query:"review" doc:"Only those a person must look at."`
+	AtRisk   bool   `query:"at_risk" doc:"Only those with an alarm raised and no verdict yet."`
+	Imported bool   `query:"imported" doc:"Only past rescues that were imported; without it, only promises made here."`
 }
 
 type requestInput struct {
@@ -100,7 +102,7 @@ func (s *Service) listGuarantees(ctx context.Context, in *listGuaranteesInput) (
 	if _, err := web.DecodeCursor("guarantees", in.Cursor, &after); err != nil {
 		return nil, err
 	}
-	f := GuaranteeFilter{State: GuaranteeState(in.State), Area: in.Area, Review: in.Review, AtRisk: in.AtRisk}
+	f := GuaranteeFilter{State: GuaranteeState(in.State), Area: in.Area, Review: in.Review, AtRisk: in.AtRisk, Imported: in.Imported}
 	list, err := s.Guarantees(ctx, by, f, after, in.Limit+1)
 	if err != nil {
 		return nil, err

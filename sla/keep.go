@@ -75,7 +75,7 @@ func (s *Service) reckon(ctx context.Context, tx pgx.Tx, id events.RequestID) er
 	if pg.NotFound(err) {
 		return nil // the facts wait for the opening
 	}
-	if err != nil || g.State == Waived {
+	if err != nil || g.State == Waived || !g.ImportID.IsZero() { // what was imported stands as it was told
 		return err
 	}
 	facts, err := listFacts(ctx, tx, id)
@@ -230,6 +230,9 @@ func (s *Service) Waive(ctx context.Context, by events.Actor, id events.RequestI
 		}
 		if err != nil {
 			return err
+		}
+		if !g.ImportID.IsZero() {
+			return ErrPast
 		}
 		if g.Version != seen {
 			return ErrStale.With("version", g.Version)

@@ -3,9 +3,12 @@ package sla
 import (
 	"context"
 	"embed"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"rescued/events"
 	"rescued/internal/pg"
@@ -31,6 +34,14 @@ func utc(t *time.Time) time.Time {
 		return time.Time{}
 	}
 	return t.UTC()
+}
+
+// orInfinity writes the zero time as -infinity, for columns of a key.
+func orInfinity(t time.Time) pgtype.Timestamptz {
+	if t.IsZero() {
+		return pgtype.Timestamptz{InfinityModifier: pgtype.NegativeInfinity, Valid: true}
+	}
+	return pgtype.Timestamptz{Time: t, Valid: true}
 }
 
 // insertPolicy reports false when that version is there already.
@@ -101,10 +112,17 @@ func scanFact(row pgx.CollectableRow) (Fact, error) {
 	return f, err
 }
 
-const guaranteeColumns = `id, request_id, area, tier, priority, partner_id, road_class, problem, product, weather, state, version, opened_at,
-	promise_minutes, promise_due_at, promise_rule, promise_reason, policy, policy_version,
-	expected_at, at_risk_at, breached_at, waived_at, waived_why,
-	outcome, cancelled, due_at, stopped_at, late_us, owed_fen, review, reasons, changed_at`
+// guaranteeColumnNames are the columns of a guarantee, in the order in which
+// scanGuarantee reads and values writes them.
+var guaranteeColumnNames = []string{
+	"id", "request_id", "area", "tier", "priority", "partner_id",
+	"road_class", "problem", "product", "weather", "state", "version", "opened_at",
+	"promise_minutes", "promise_due_at", "promise_rule", "promise_reason", "policy", "policy_version",
+	"expected_at", "at_risk_at", "breached_at", "waived_at", "waived_why",
+	"outcome", "cancelled", "due_at", "stopped_at", "late_us", "owed_fen", "review", "reasons", "changed_at", "import_id",
+}
+
+var guaranteeColumns = strings.Join(guaranteeColumnNames, ", ")
 
 func scanGuarantee(row pgx.CollectableRow) (Guarantee, error) {
 	var g Guarantee
@@ -115,26 +133,34 @@ func scanGuarantee(row pgx.CollectableRow) (Guarantee, error) {
 		&g.RoadClass, &g.Problem, &g.Product, &g.Weather, &g.State, &g.Version, &g.OpenedAt,
 		&p.Minutes, &p.DueAt, &p.Rule, &p.Reason, &p.Policy, &p.PolicyVersion,
 		&expected, &atRisk, &breached, &waived, &g.WaivedWhy,
-		&v.Outcome, &v.Cancelled, &v.DueAt, &stopped, &lateUS, &v.Fen, &v.Review, &v.Reasons, &g.ChangedAt)
+		&v.Outcome, &v.Cancelled, &v.DueAt, &stopped, &lateUS, &v.Fen, &v.Review, &v.Reasons, &g.ChangedAt, &g.ImportID)
 	g.OpenedAt, p.DueAt, v.DueAt, g.ChangedAt = g.OpenedAt.UTC(), p.DueAt.UTC(), v.DueAt.UTC(), g.ChangedAt.UTC()
 	g.ExpectedAt, g.AtRiskAt, g.BreachedAt, g.WaivedAt = utc(expected), utc(atRisk), utc(breached), utc(waived)
 	v.StoppedAt, v.Late = utc(stopped), time.Duration(lateUS)*time.Microsecond
 	return g, err
 }
 
-// insertGuarantee reports false when the request has a guarantee already.
-func insertGuarantee(ctx context.Context, tx pgx.Tx, g Guarantee) (bool, error) {
+// values are what a new guarantee is written as, column by column.
+func (g Guarantee) values() []any {
 	p, v := g.Promise, g.Verdict
-	tag, err := tx.Exec(ctx, `
-		INSERT INTO sla.guarantees (`+guaranteeColumns+`)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
-			$21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33)
-		ON CONFLICT (request_id) DO NOTHING`,
+	return []any{
 		g.ID, g.RequestID, g.Area, g.Tier, g.Priority, g.PartnerID,
-		g.RoadClass, g.Problem, g.Product, g.Weather, g.State, g.Version, g.OpenedAt,
+		g.RoadClass, g.Problem, g.Product, g.Weather, string(g.State), g.Version, g.OpenedAt,
 		p.Minutes, p.DueAt, p.Rule, p.Reason, p.Policy, p.PolicyVersion,
 		nullable(g.ExpectedAt), nullable(g.AtRiskAt), nullable(g.BreachedAt), nullable(g.WaivedAt), g.WaivedWhy,
-		v.Outcome, v.Cancelled, v.DueAt, nullable(v.StoppedAt), v.Late.Microseconds(), v.Fen, v.Review, v.Reasons, g.ChangedAt)
+		string(v.Outcome), v.Cancelled, v.DueAt, nullable(v.StoppedAt), v.Late.Microseconds(), int64(v.Fen), v.Review, v.Reasons, g.ChangedAt, g.ImportID,
+	}
+}
+
+// insertGuarantee reports false when the request has a guarantee already.
+func insertGuarantee(ctx context.Context, tx pgx.Tx, g Guarantee) (bool, error) {
+	values := g.values()
+	places := make([]string, len(values))
+	for i := range places {
+		places[i] = "$" + strconv.Itoa(i+1)
+	}
+	tag, err := tx.Exec(ctx, `INSERT INTO sla.guarantees (`+guaranteeColumns+`) VALUES (`+strings.Join(places, ", ")+`)
+		ON CONFLICT (request_id) DO NOTHING`, values...)
 	return tag.RowsAffected() == 1, err
 }
 
@@ -180,7 +206,7 @@ func findGuarantee(ctx context.Context, db events.Querier, id events.RequestID) 
 func lockPastDue(ctx context.Context, tx pgx.Tx, now time.Time, limit int) ([]Guarantee, error) {
 	rows, err := tx.Query(ctx, `
 		SELECT `+guaranteeColumns+` FROM sla.guarantees
-		WHERE state = 'armed' AND due_at < $1
+		WHERE state = 'armed' AND import_id IS NULL AND due_at < $1
 		ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED`, now, limit)
 	if err != nil {
 		return nil, err
@@ -197,11 +223,11 @@ func lockAtRisk(ctx context.Context, tx pgx.Tx, now, soon time.Time, limit int) 
 		SELECT `+guaranteeColumns+` FROM sla.guarantees
 		WHERE id IN (
 			(SELECT id FROM sla.guarantees
-			 WHERE state = 'armed' AND at_risk_at IS NULL AND review = '' AND due_at BETWEEN $1 AND $2
+			 WHERE state = 'armed' AND import_id IS NULL AND at_risk_at IS NULL AND review = '' AND due_at BETWEEN $1 AND $2
 			 ORDER BY due_at LIMIT $3)
 			UNION ALL
 			(SELECT id FROM sla.guarantees
-			 WHERE state = 'armed' AND at_risk_at IS NULL AND review = '' AND expected_at > due_at AND due_at >= $1
+			 WHERE state = 'armed' AND import_id IS NULL AND at_risk_at IS NULL AND review = '' AND expected_at > due_at AND due_at >= $1
 			 ORDER BY due_at LIMIT $3))
 		AND state = 'armed' AND at_risk_at IS NULL
 		ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED`, now, soon, limit)
@@ -217,13 +243,20 @@ type GuaranteeFilter struct {
 	Area   string
 	Review bool // only those a person must look at
 	AtRisk bool // only those with an alarm raised and no verdict yet
+	// Imported asks for history that was brought in, instead of what was
+	// promised here.
+	Imported bool
 }
 
 // listGuarantees reads a page by deadline, after the row (dueAt, id).
 func listGuarantees(ctx context.Context, db events.Querier, f GuaranteeFilter, after GuaranteePlace, limit int) ([]Guarantee, error) {
+	whose := "import_id IS NULL" // in the text, so that the index of either can serve
+	if f.Imported {
+		whose = "import_id IS NOT NULL"
+	}
 	rows, err := db.Query(ctx, `
 		SELECT `+guaranteeColumns+` FROM sla.guarantees
-		WHERE ($1 = '' OR state = $1) AND ($2 = '' OR area = $2) AND (NOT $3 OR review <> '')
+		WHERE `+whose+` AND ($1 = '' OR state = $1) AND ($2 = '' OR area = $2) AND (NOT $3 OR review <> '')
 			AND (NOT $4 OR (at_risk_at IS NOT NULL AND state IN ('armed', 'breached')))
 			AND (due_at, id) > (coalesce($5, '-infinity'::timestamptz), coalesce($6, '00000000-0000-0000-0000-000000000000'::uuid))
 		ORDER BY due_at, id LIMIT $7`,
@@ -234,11 +267,12 @@ func listGuarantees(ctx context.Context, db events.Querier, f GuaranteeFilter, a
 	return pgx.CollectRows(rows, scanGuarantee)
 }
 
-// GuaranteePlace and CompensationPlace are where a page ended: the last row's
+// GuaranteePlace, CompensationPlace and ImportPlace are where a page ended: the last row's
 // time and identifier. The zero place is before the first row.
 type (
 	GuaranteePlace    = place[events.GuaranteeID]
 	CompensationPlace = place[events.CompensationID]
+	ImportPlace       = place[events.ImportID]
 )
 
 type place[ID any] struct {

@@ -19,7 +19,8 @@ const (
 	sweepLimit = 5000
 )
 
-// Run sweeps, and chains what was posted, until ctx ends: at wall intervals
+// Run sweeps, chains what was posted and accrues what approved imports owe,
+// until ctx ends: at wall intervals
 // but by the business clock.
 func (s *Service) Run(ctx context.Context) error {
 	var group errgroup.Group
@@ -32,6 +33,12 @@ func (s *Service) Run(ctx context.Context) error {
 	group.Go(func() error {
 		return s.every(ctx, "the ledger is not chained; postings stand, and are chained once it recovers", func() error {
 			_, err := s.SealLedger(ctx, 10*sealChunk)
+			return err
+		})
+	})
+	group.Go(func() error {
+		return s.every(ctx, "approved imports do not accrue; what they owe waits until it recovers", func() error {
+			_, err := s.AccrueImports(ctx, sweepLimit)
 			return err
 		})
 	})

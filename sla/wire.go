@@ -29,6 +29,7 @@ type GuaranteeBody struct {
 	Review     string             `json:"review,omitempty" doc:"Why a person must look: finished_unproven."`
 	Reasons    []events.Reason    `json:"reasons" nullable:"false" doc:"The explanation, line by line."`
 	ChangedAt  time.Time          `json:"changed_at"`
+	ImportID   *events.ImportID   `json:"import_id,omitempty" doc:"The import that brought it in: it is history from elsewhere and was never promised here."`
 }
 
 func guaranteeBody(g Guarantee) GuaranteeBody {
@@ -42,6 +43,9 @@ func guaranteeBody(g Guarantee) GuaranteeBody {
 	}
 	if !g.PartnerID.IsZero() {
 		b.PartnerID = &g.PartnerID
+	}
+	if !g.ImportID.IsZero() {
+		b.ImportID = &g.ImportID
 	}
 	return b
 }
