@@ -66,7 +66,7 @@ func TestPastRescuesAreJudgedAsIfOpenedThen(t *testing.T) {
 	t.Parallel()
 	r, ctx := newRig(t), context.Background()
 	county := pastRescue("county", 55)
-	county.Tier = "county"
+	county.Tier, county.Product, county.PriceFen = "county", "plan-gold", 30000
 	gaveUp := pastRescue("gave up", 0)
 	gaveUp.AssignedAt, gaveUp.CancelledAt = time.Time{}, gaveUp.CalledAt.Add(60*time.Minute)
 	imp := r.bringIn(pastSpec(false), pastRescue("in time", 45), pastRescue("late", 50), pastRescue("later", 56), county, gaveUp, pastRescue("nobody", 0))
@@ -85,6 +85,8 @@ func TestPastRescuesAreJudgedAsIfOpenedThen(t *testing.T) {
 		require.Equal(t, "example-45", g.Promise.Policy)
 		require.Equal(t, opened.AddDate(0, -1, 0), g.OpenedAt)
 		if g.Tier == "county" {
+			require.Equal(t, "plan-gold", g.Product)
+			require.Equal(t, 1, r.rows(`SELECT count(*) FROM sla.facts WHERE request_id = $1 AND kind = 'priced' AND fen = 30000`, g.RequestID))
 			require.Equal(t, 60, g.Promise.Minutes, "a county is promised an hour, then as now")
 		}
 	}
