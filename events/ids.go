@@ -26,6 +26,8 @@ type (
 	partnerKind      struct{}
 	tokenKind        struct{}
 	importKind       struct{}
+	exportKind       struct{}
+	statementKind    struct{}
 )
 
 func (requestKind) prefix() string      { return "req" }
@@ -40,6 +42,8 @@ func (providerKind) prefix() string     { return "prv" }
 func (partnerKind) prefix() string      { return "ptn" }
 func (tokenKind) prefix() string        { return "tok" }
 func (importKind) prefix() string       { return "imp" }
+func (exportKind) prefix() string       { return "exp" }
+func (statementKind) prefix() string    { return "stm" }
 
 // ID is a UUIDv7 that knows what it names. It is stored as uuid and written
 // with the noun's prefix (req_0198…), so that one noun's identifier can never
@@ -60,6 +64,8 @@ type (
 	PartnerID      = ID[partnerKind]      // ptn_…
 	TokenID        = ID[tokenKind]        // tok_…
 	ImportID       = ID[importKind]       // imp_…
+	ExportID       = ID[exportKind]       // exp_…
+	StatementID    = ID[statementKind]    // stm_…
 )
 
 // NewID makes a fresh identifier: events.NewID[events.RequestID]().

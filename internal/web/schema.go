@@ -47,6 +47,8 @@ func init() {
 	identify(events.NewID[events.PartnerID]())
 	identify(events.NewID[events.TokenID]())
 	identify(events.NewID[events.ImportID]())
+	identify(events.NewID[events.ExportID]())
+	identify(events.NewID[events.StatementID]())
 }
 
 // identify learns the prefix of a kind of identifier from a fresh one.
