@@ -33,6 +33,7 @@ var registered = []Event{
 	CompensationChanged{},
 	HistoryImported{},
 	ImportChanged{},
+	ExportMade{},
 }
 
 var byType = func() map[string]Event {

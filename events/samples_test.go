@@ -86,6 +86,9 @@ func samples() []events.Event {
 			Facts: []events.PastFact{{Kind: "assigned", At: after(time.Minute), Until: pAfter(40 * time.Minute), CrewID: &crew, Source: "desk", Fen: 30000}}, ImportedAt: after(time.Hour)},
 		events.ImportChanged{ImportID: imp, Source: "old-desk", State: "prepared", Digest: "9f86d081884c7d65", Payable: true, Rescues: 3, Late: 1,
 			OwedFen: 2000, ChangedAt: after(time.Hour), Reason: "February 2016"},
+		events.ExportMade{ExportID: events.IDFromUUID[events.ExportID](u(9)), What: "compensations", Format: "csv", Filter: `{"state":"paid"}`, Lines: 2, TotalFen: 4000,
+			Digest: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", LedgerSeq: 12, LedgerHash: "60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752",
+			Failed: "the client left", MadeAt: after(3 * time.Hour)},
 	}
 }
 

@@ -2,6 +2,8 @@ package sla
 
 import (
 	"context"
+	"io"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -22,4 +24,39 @@ func Pay(ctx context.Context, s *Service, id events.CompensationID) error {
 		}
 		return nil
 	})
+}
+
+// Guarded is the guard of a text in a CSV file.
+var Guarded = guarded
+
+// Workbook writes order as XLSX with no more than rowsEach rows on a sheet.
+func Workbook(ctx context.Context, s *Service, by events.Actor, order ExportOrder, w io.Writer, rowsEach int) (Export, error) {
+	job, err := s.PrepareExport(by, order)
+	if err != nil {
+		return Export{}, err
+	}
+	job.rowsEach = rowsEach
+	return job.Write(ctx, w)
+}
+
+// ScanOnly reads the rows of an export without decoding or writing anything:
+// the floor an export is measured beside.
+func ScanOnly(ctx context.Context, s *Service, what ExportKind) (n int, err error) {
+	t, err := tableOf(what, ExportFilter{}, time.UTC)
+	if err != nil {
+		return 0, err
+	}
+	err = s.inTx(ctx, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, t.sql, t.args...)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			rows.RawValues()
+			n++
+		}
+		return rows.Err()
+	})
+	return n, err
 }

@@ -19,6 +19,7 @@ func (s *Service) Register(api huma.API) {
 	s.registerMoney(api)
 	s.registerLedger(api)
 	s.registerImports(api)
+	s.registerExports(api)
 }
 
 func operation(id, method, path, summary, about string) huma.Operation {
@@ -134,6 +135,7 @@ func (s *Service) waiveGuarantee(ctx context.Context, in *waiveInput) (*standing
 
 type listCompensationsInput struct {
 	web.Listing
+	Totaling
 	State     string           `query:"state" enum:"accrued,disputed,approved,batched,paid,void" doc:"Only those in this state."`
 	Area      string           `query:"area" maxLength:"100" doc:"Only those of this area."`
 	Policy    string           `query:"policy" maxLength:"63" doc:"Only those under this policy."`
@@ -191,7 +193,7 @@ func (s *Service) registerMoney(api huma.API) {
 	}
 }
 
-func (s *Service) listCompensations(ctx context.Context, in *listCompensationsInput) (*web.List[CompensationBody], error) {
+func (s *Service) listCompensations(ctx context.Context, in *listCompensationsInput) (*totaled[CompensationBody], error) {
 	by, _ := web.ActorFrom(ctx)
 	var after CompensationPlace
 	if _, err := web.DecodeCursor("compensations", in.Cursor, &after); err != nil {
@@ -209,7 +211,9 @@ func (s *Service) listCompensations(ctx context.Context, in *listCompensationsIn
 		return nil, err
 	}
 	list, next := page(list, in.Limit, "compensations", func(c Compensation) any { return CompensationPlace{c.AccruedAt, c.ID} })
-	return web.Listed(ctx, mapped(list, compensationBody), next), nil
+	return totaledList(in.Totaling, web.Listed(ctx, mapped(list, compensationBody), next), func() (Sum, error) {
+		return s.TotalCompensations(ctx, by, f)
+	})
 }
 
 // checkPeriod refuses a period that ends before it begins; either end may be

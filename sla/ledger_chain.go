@@ -142,7 +142,11 @@ func insertLinks(ctx context.Context, tx pgx.Tx, list []Transaction, now time.Ti
 // Head gives the last link of the chain.
 func (s *Service) Head(ctx context.Context) (_ ChainHead, err error) {
 	defer fault.Wrap(&err, "head of the ledger's chain")
-	seq, hash, err := findHead(ctx, s.pool)
+	return head(ctx, s.pool)
+}
+
+func head(ctx context.Context, db events.Querier) (ChainHead, error) {
+	seq, hash, err := findHead(ctx, db)
 	return ChainHead{seq, hex.EncodeToString(hash)}, err
 }
 

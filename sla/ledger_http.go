@@ -26,6 +26,7 @@ type accountsOutput struct{ Body AccountsBody }
 
 type listTransactionsInput struct {
 	web.Listing
+	Totaling
 	Account        string                `query:"account" enum:"owner_payable,compensation_expense,provider_receivable,partner_share,payout_clearing,cash" doc:"Only those with a line on this account."`
 	Kind           string                `query:"kind" maxLength:"40" doc:"Only those of this kind, such as accrual or void."`
 	CompensationID events.CompensationID `query:"compensation_id" doc:"Only those about this compensation."`
@@ -56,7 +57,7 @@ func (s *Service) registerLedger(api huma.API) {
 		web.Only(moneyReaders...), s.listTransactions)
 }
 
-func (s *Service) listTransactions(ctx context.Context, in *listTransactionsInput) (*web.List[Transaction], error) {
+func (s *Service) listTransactions(ctx context.Context, in *listTransactionsInput) (*totaled[Transaction], error) {
 	by, _ := web.ActorFrom(ctx)
 	var after TransactionPlace
 	if _, err := web.DecodeCursor("transactions", in.Cursor, &after); err != nil {
@@ -73,5 +74,7 @@ func (s *Service) listTransactions(ctx context.Context, in *listTransactionsInpu
 		return nil, err
 	}
 	list, next := page(list, in.Limit, "transactions", func(t Transaction) any { return TransactionPlace{t.PostedAt, t.ID} })
-	return web.Listed(ctx, list, next), nil
+	return totaledList(in.Totaling, web.Listed(ctx, list, next), func() (Sum, error) {
+		return s.TotalTransactions(ctx, by, f)
+	})
 }

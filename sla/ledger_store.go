@@ -135,17 +135,25 @@ func scanTransaction(row pgx.CollectableRow) (Transaction, error) {
 	return t, err
 }
 
+// transactionWhere is the condition of a TransactionFilter on transactions t;
+// its arguments are the first of the statement.
+const transactionWhere = `($1 = '' OR t.kind = $1) AND ($2::uuid IS NULL OR t.compensation_id = $2) AND ($3::uuid IS NULL OR t.batch_id = $3)
+	AND ($4 = '' OR EXISTS (SELECT FROM sla.ledger_entries e WHERE e.transaction_id = t.id AND e.account = $4))
+	AND t.posted_at >= coalesce($5, '-infinity'::timestamptz) AND t.posted_at < coalesce($6, 'infinity'::timestamptz)`
+
+func (f TransactionFilter) args() []any {
+	return []any{f.Kind, f.CompensationID, f.BatchID, string(f.Account), nullable(f.From), nullable(f.To)}
+}
+
 // listTransactions reads a page by posting, after the row (postedAt, id).
 func listTransactions(ctx context.Context, db events.Querier, f TransactionFilter, after TransactionPlace, limit int) ([]Transaction, error) {
 	rows, err := db.Query(ctx, `
 		SELECT `+transactionColumns+`
 		FROM sla.ledger_transactions t LEFT JOIN sla.ledger_chain k ON k.transaction_id = t.id
-		WHERE ($1 = '' OR t.kind = $1) AND ($2::uuid IS NULL OR t.compensation_id = $2) AND ($3::uuid IS NULL OR t.batch_id = $3)
-			AND ($4 = '' OR EXISTS (SELECT FROM sla.ledger_entries e WHERE e.transaction_id = t.id AND e.account = $4))
-			AND t.posted_at >= coalesce($5, '-infinity'::timestamptz) AND t.posted_at < coalesce($6, 'infinity'::timestamptz)
+		WHERE `+transactionWhere+`
 			AND (t.posted_at, t.id) > (coalesce($7, '-infinity'::timestamptz), $8::uuid)
 		ORDER BY t.posted_at, t.id LIMIT $9`,
-		f.Kind, f.CompensationID, f.BatchID, string(f.Account), nullable(f.From), nullable(f.To), nullable(after.At), after.ID, limit)
+		append(f.args(), nullable(after.At), after.ID, limit)...)
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package sla
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -90,16 +91,27 @@ type CompensationFilter struct {
 	From, To  time.Time // accrued at or after From and before To
 }
 
+// sql is the filter's condition on the table or alias; its arguments, args,
+// are the first of the statement. The list, its total and its export share it,
+// so that they speak of the same rows.
+func (f CompensationFilter) sql(of string) string {
+	return strings.ReplaceAll(`($1 = '' OR @.state = $1) AND ($2 = '' OR @.area = $2) AND ($3 = '' OR @.policy = $3)
+		AND ($4::uuid IS NULL OR @.request_id = $4)
+		AND @.accrued_at >= coalesce($5, '-infinity'::timestamptz) AND @.accrued_at < coalesce($6, 'infinity'::timestamptz)`, "@", of)
+}
+
+func (f CompensationFilter) args() []any {
+	return []any{string(f.State), f.Area, f.Policy, f.RequestID, nullable(f.From), nullable(f.To)}
+}
+
 // listCompensations reads a page by accrual, after the row (accruedAt, id).
 func listCompensations(ctx context.Context, db events.Querier, f CompensationFilter, after CompensationPlace, limit int) ([]Compensation, error) {
 	rows, err := db.Query(ctx, `
 		SELECT `+compensationColumns+` FROM sla.compensations
-		WHERE ($1 = '' OR state = $1) AND ($2 = '' OR area = $2) AND ($3 = '' OR policy = $3)
-			AND ($4::uuid IS NULL OR request_id = $4)
-			AND accrued_at >= coalesce($5, '-infinity'::timestamptz) AND accrued_at < coalesce($6, 'infinity'::timestamptz)
+		WHERE `+f.sql("compensations")+`
 			AND (accrued_at, id) > (coalesce($7, '-infinity'::timestamptz), coalesce($8, '00000000-0000-0000-0000-000000000000'::uuid))
 		ORDER BY accrued_at, id LIMIT $9`,
-		string(f.State), f.Area, f.Policy, f.RequestID, nullable(f.From), nullable(f.To), nullable(after.At), after.ID, limit)
+		append(f.args(), nullable(after.At), after.ID, limit)...)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,27 @@
+package events
+
+import "time"
+
+// ExportMade: somebody took figures out of the house as a file, or began to
+// and broke off. The digest is SHA-256 of the lines as plain CSV.
+type ExportMade struct {
+	ExportID   ExportID  `json:"export_id"`
+	What       string    `json:"what"`   // compensations, guarantees, ledger, …
+	Format     string    `json:"format"` // csv or xlsx
+	Filter     string    `json:"filter"` // what was asked for, as a JSON object
+	Lines      int64     `json:"lines"`
+	TotalFen   int64     `json:"total_fen"`
+	Digest     string    `json:"digest"` // SHA-256 in hexadecimal; empty when it broke off
+	LedgerSeq  int64     `json:"ledger_seq"`
+	LedgerHash string    `json:"ledger_hash"` // head of the ledger's chain at the time
+	Failed     string    `json:"failed,omitempty"`
+	MadeAt     time.Time `json:"made_at"`
+}
+
+func (ExportMade) EventType() string { return "cn.rescue.export.made.v1" }
+
+// Stream: by export, among the money's topics.
+func (e ExportMade) Stream() (Topic, string) { return TopicCompensations, e.ExportID.String() }
+
+// Subject is the export.
+func (e ExportMade) Subject() string { return e.ExportID.String() }
