@@ -3,7 +3,10 @@ package dispatch
 import (
 	"bytes"
 	"context"
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"math/big"
@@ -84,6 +87,7 @@ func (s *Service) openIn(ctx context.Context, tx pgx.Tx, by events.Actor, in New
 		return alreadyThere(ctx, tx, by, &r)
 	}
 	opened := r.opened()
+	opened.VehicleKey = s.vehicleKey(r.Vehicle.Plate)
 	if in.intake != nil {
 		opened.IntakeID, opened.Source = in.intake.id, in.intake.source
 	}
@@ -118,6 +122,16 @@ func (r *Request) opened() events.RequestOpened {
 		e.PartnerID = &r.Partner
 	}
 	return e
+}
+
+// vehicleKey stands for a car where its plate has no business: the same for
+// the same car, and nobody without the key can tell which one. Limits per
+// vehicle are counted by it.
+func (s *Service) vehicleKey(plate string) string {
+	mac := hmac.New(sha256.New, s.cfg.LinkKey)
+	mac.Write([]byte("vehicle\x00"))
+	mac.Write([]byte(plate))
+	return hex.EncodeToString(mac.Sum(nil)[:16])
 }
 
 // introduce fills in whose request it is. An owner's token names him; for

@@ -46,7 +46,7 @@ func samples() []events.Event {
 	return []events.Event{
 		events.RequestOpened{RequestID: req, Area: area, Tier: "urban", OpenedAt: noon, Priority: 1, Problem: "tow_flatbed",
 			Capabilities: []string{"tow_flatbed"}, Location: events.LatLng{Lat: 31.2304, Lng: 121.4737}, RoadClass: "urban",
-			Promise: promise, PartnerID: ptr(events.IDFromUUID[events.PartnerID](u(6))), PartnerRef: "A-17", Product: "plan-gold", IntakeID: "A-17-1", Source: "//maker.example/app"},
+			Promise: promise, PartnerID: ptr(events.IDFromUUID[events.PartnerID](u(6))), PartnerRef: "A-17", Product: "plan-gold", VehicleKey: "5f1d7a84db00d2fce00b31a7fc73224f", IntakeID: "A-17-1", Source: "//maker.example/app"},
 		events.RequestRefused{IntakeID: "A-18", Source: "//maker.example/app", Code: "duplicate", Detail: "The vehicle has an open request.",
 			Fields: []events.RefusedField{{Field: "plate", Code: "duplicate", Detail: "This plate has an open request."}}, RequestID: &req, RefusedAt: noon},
 		events.OfferMade{OfferID: offer, RequestID: req, Area: area, CrewID: crew, MadeAt: noon, ExpiresAt: after(45 * time.Second),

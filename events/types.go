@@ -60,8 +60,9 @@ type RequestOpened struct {
 	Promise      Promise    `json:"promise"`
 	PartnerID    *PartnerID `json:"partner_id,omitempty"`
 	PartnerRef   string     `json:"partner_ref,omitempty"`
-	Product      string     `json:"product,omitempty"` // what the owner has bought, such as a plan
-	IntakeID     string     `json:"intake_id,omitempty"` // CloudEvents id and source of the intake event that opened it
+	Product      string     `json:"product,omitempty"`     // what the owner has bought, such as a plan
+	VehicleKey   string     `json:"vehicle_key,omitempty"` // the same for the same car; a keyed digest, no plate
+	IntakeID     string     `json:"intake_id,omitempty"`   // CloudEvents id and source of the intake event that opened it
 	Source       string     `json:"source,omitempty"`
 }
 

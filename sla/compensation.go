@@ -27,6 +27,7 @@ type CompensationEvent string
 // The events of a compensation.
 const (
 	evApprove  CompensationEvent = "approve"
+	evEndorse  CompensationEvent = "endorse" // the first of two approvals
 	evDispute  CompensationEvent = "dispute"
 	evUphold   CompensationEvent = "uphold"
 	evOverturn CompensationEvent = "overturn"
@@ -39,8 +40,8 @@ const (
 
 // compensationTable is the lifecycle of a compensation.
 var compensationTable = fsm.Table[CompensationState, CompensationEvent]{
-	Accrued:  {evApprove: Approved, evDispute: Disputed, evVoid: Voided},
-	Disputed: {evUphold: Approved, evOverturn: Voided},
+	Accrued:  {evApprove: Approved, evEndorse: Accrued, evDispute: Disputed, evVoid: Voided},
+	Disputed: {evEndorse: Disputed, evUphold: Approved, evOverturn: Voided},
 	Approved: {evBatch: Batched, evDispute: Disputed, evVoid: Voided},
 	Batched:  {evUnbatch: Approved, evBounce: Approved, evPay: Paid},
 }
@@ -63,13 +64,20 @@ type Compensation struct {
 	Policy        string
 	PolicyVersion int
 	Reasons       []events.Reason // the verdict's, at accrual
+	Imported      bool            // of a past rescue that was brought in
+	PreparedBy    string          // who brought it about, as role:subject; he approves it never
+	Approvers     int             // how many persons must approve it: 1 or 2
+	Queued        []events.Reason // why the policy did not approve it by itself; empty when it did
+	Vehicle       string          // keyed digest of the plate; empty when not told
+	Month         time.Time       // first day of the business month the request was opened in
 	AccruedAt     time.Time
 
 	// Who did what and why, as role:subject; each is set by its step.
-	ApprovedBy, ApprovedWhy string
-	DisputedBy, DisputedWhy string
-	VoidedBy, VoidedWhy     string
-	ChangedAt               time.Time
+	ApprovedBy, ApprovedWhy           string
+	FirstApprovedBy, FirstApprovedWhy string // where two must approve
+	DisputedBy, DisputedWhy           string
+	VoidedBy, VoidedWhy               string
+	ChangedAt                         time.Time
 }
 
 // Errors of compensations.
@@ -77,6 +85,8 @@ var (
 	ErrNoCompensation = fault.New(fault.NotFound, "compensation_not_found", "There is no such compensation.")
 	ErrStale          = fault.New(fault.Stale, "version_stale", "It has changed since you read it; read it again and decide anew.")
 	ErrFourEyes       = fault.New(fault.Forbidden, "four_eyes", "Whoever raised a dispute does not decide it; a second person must.")
+	ErrSecondApprover = fault.New(fault.Forbidden, "second_approver", "You approved it first; above the limit a second person completes the approval.")
+	ErrPreparer       = fault.New(fault.Forbidden, "preparer", "Whoever prepared it does not approve it; a second person must.")
 )
 
 // withdrawal is the event by which a new verdict takes a compensation back;

@@ -9,8 +9,10 @@
 // policy and the facts alone. So events may come late, twice or in any order,
 // and sweeps may run whenever they like: outcome and amount are the same.
 //
-// A late verdict accrues a compensation, booked as double entry. Finance
-// approves, disputes, upholds, overturns or voids it.
+// A late verdict accrues a compensation, booked as double entry. The policy
+// approves it within its limits; else it waits for finance, which approves,
+// disputes, upholds, overturns or voids it. endorse is the first of the two
+// approvals that a compensation above the four-eyes limit needs.
 //
 // # Lifecycles
 //
@@ -23,8 +25,8 @@
 //	            met, late, void
 //	                      revise_met → met · revise_late → late · revise_void → void · reopen → armed
 //
-//	Compensation accrued  approve → approved · dispute → disputed · void → void
-//	            disputed  uphold → approved · overturn → void
+//	Compensation accrued  approve → approved · endorse → accrued · dispute → disputed · void → void
+//	            disputed  uphold → approved · endorse → disputed · overturn → void
 //	            approved  batch → batched · dispute → disputed · void → void
 //	            batched   unbatch, bounce → approved · pay → paid
 //

@@ -175,9 +175,9 @@ func (s *Service) registerMoney(api huma.API) {
 		do                   func(context.Context, events.Actor, events.CompensationID, int64, string) (Compensation, error)
 		may                  []events.Role
 	}{
-		{"approve", "Approve a compensation", "It may then be paid.", s.Approve, money},
+		{"approve", "Approve a compensation", "It may then be paid; above the four-eyes limit once a second person approves too.", s.Approve, money},
 		{"dispute", "Dispute a compensation", "It is not paid until somebody else decides.", s.Dispute, []events.Role{events.RoleFinance, events.RoleOperator}},
-		{"uphold", "Uphold a disputed compensation", "It is approved; never by whoever disputed it.", s.Uphold, money},
+		{"uphold", "Uphold a disputed compensation", "It is approved; never by whoever disputed it. Where two must approve, two must uphold.", s.Uphold, money},
 		{"overturn", "Overturn a disputed compensation", "It is void; never by whoever disputed it.", s.Overturn, money},
 		{"void", "Void a compensation", "It is owed no more; the ledger gets a linked reversal.", s.Void, money},
 	} {

@@ -90,7 +90,7 @@ func (s *Service) accrueImport(ctx context.Context, tx pgx.Tx, imp Import, limit
 	}
 	now := s.now()
 	for _, g := range list {
-		if err := accrue(ctx, tx, g, now); err != nil {
+		if err := s.accrue(ctx, tx, g, imp.PreparedBy, now); err != nil {
 			return 0, err
 		}
 		imp.accruedTo = g.ID

@@ -41,6 +41,11 @@ func (s *Service) arm(ctx context.Context, tx pgx.Tx, ev events.RequestOpened) e
 	if err != nil || !added {
 		return err
 	}
+	if ev.VehicleKey != "" {
+		if err := insertVehicle(ctx, tx, ev.RequestID, ev.VehicleKey); err != nil {
+			return err
+		}
+	}
 	if err := events.Append(ctx, tx, clockActor, now, g.Version, g.armed(now)); err != nil {
 		return err
 	}
@@ -186,26 +191,7 @@ func (s *Service) owe(ctx context.Context, tx pgx.Tx, g Guarantee, now time.Time
 	if owed == 0 {
 		return nil
 	}
-	return accrue(ctx, tx, g, now)
-}
-
-// accrue records what a late arrival owes and books it.
-func accrue(ctx context.Context, tx pgx.Tx, g Guarantee, now time.Time) error {
-	c := Compensation{
-		ID: events.NewID[events.CompensationID](), GuaranteeID: g.ID, RequestID: g.RequestID, Area: g.Area,
-		State: Accrued, Version: 1, Fen: g.Verdict.Fen, Policy: g.Promise.Policy, PolicyVersion: g.Promise.PolicyVersion,
-		Reasons: g.Verdict.Reasons, AccruedAt: now, ChangedAt: now,
-	}
-	if err := insertCompensation(ctx, tx, c); err != nil {
-		return err
-	}
-	if err := postAccrual(ctx, tx, c, clockActor, now); err != nil {
-		return err
-	}
-	return events.Append(ctx, tx, clockActor, now, c.Version, events.CompensationAccrued{
-		CompensationID: c.ID, GuaranteeID: c.GuaranteeID, RequestID: c.RequestID, Area: c.Area, Fen: int64(c.Fen),
-		Policy: c.Policy, PolicyVersion: c.PolicyVersion, AccruedAt: now, Reasons: c.Reasons,
-	})
+	return s.accrue(ctx, tx, g, clockActor.String(), now)
 }
 
 // Waive sets a guarantee aside before any verdict, because somebody decided

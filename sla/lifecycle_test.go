@@ -31,10 +31,10 @@ func TestGuaranteeTable(t *testing.T) {
 func TestCompensationTable(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, []string{
-		"accrued: approve → approved · dispute → disputed · void → void",
+		"accrued: approve → approved · dispute → disputed · endorse → accrued · void → void",
 		"approved: batch → batched · dispute → disputed · void → void",
 		"batched: bounce → approved · pay → paid · unbatch → approved",
-		"disputed: overturn → void · uphold → approved",
+		"disputed: endorse → disputed · overturn → void · uphold → approved",
 		"paid: final",
 		"void: final",
 	}, written(compensationTable))

@@ -135,7 +135,7 @@ func codes(err error) []string {
 	return list
 }
 
-func example(t *testing.T) []byte {
+func example(t testing.TB) []byte {
 	t.Helper()
 	document, err := os.ReadFile("policies/example-45.json")
 	require.NoError(t, err)
@@ -143,7 +143,7 @@ func example(t *testing.T) []byte {
 }
 
 // edit changes the example's document.
-func edit(t *testing.T, change func(doc map[string]any)) []byte {
+func edit(t testing.TB, change func(doc map[string]any)) []byte {
 	t.Helper()
 	var doc map[string]any
 	require.NoError(t, json.Unmarshal(example(t), &doc))

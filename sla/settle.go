@@ -15,7 +15,8 @@ import (
 
 // Approve lets a compensation be paid. Like each decision about money it is
 // finance's, needs a reason, and is refused with ErrStale unless seen is the
-// present version.
+// present version. Above the policy's four-eyes limit the first approval is
+// recorded and another person's completes it: ErrSecondApprover.
 func (s *Service) Approve(ctx context.Context, by events.Actor, id events.CompensationID, seen int64, why string) (Compensation, error) {
 	return s.decide(ctx, by, id, seen, why, evApprove)
 }
@@ -26,7 +27,8 @@ func (s *Service) Dispute(ctx context.Context, by events.Actor, id events.Compen
 	return s.decide(ctx, by, id, seen, why, evDispute)
 }
 
-// Uphold decides a dispute for the owner. Whoever raised it may not: ErrFourEyes.
+// Uphold decides a dispute for the owner. Whoever raised it may not:
+// ErrFourEyes. Where two must approve, two must uphold.
 func (s *Service) Uphold(ctx context.Context, by events.Actor, id events.CompensationID, seen int64, why string) (Compensation, error) {
 	return s.decide(ctx, by, id, seen, why, evUphold)
 }
@@ -62,6 +64,9 @@ func (s *Service) decide(ctx context.Context, by events.Actor, id events.Compens
 		if c.Version != seen {
 			return ErrStale.With("version", c.Version)
 		}
+		if (ev == evApprove || ev == evUphold) && c.Approvers > 1 && c.FirstApprovedBy == "" {
+			ev = evEndorse
+		}
 		c, err = stepCompensation(ctx, tx, c, ev, by, why, s.now())
 		return err
 	})
@@ -76,22 +81,20 @@ func stepCompensation(ctx context.Context, tx pgx.Tx, c Compensation, ev Compens
 		return c, err
 	}
 	who := by.String()
-	switch next {
-	case Approved:
-		if ev != evUnbatch && ev != evBounce { // those keep the approval it had
-			c.ApprovedBy, c.ApprovedWhy = who, why
-		}
-	case Disputed:
-		c.ApprovedBy, c.ApprovedWhy = "", ""
+	switch ev {
+	case evEndorse:
+		c.FirstApprovedBy, c.FirstApprovedWhy = who, why
+	case evApprove, evUphold:
+		c.ApprovedBy, c.ApprovedWhy = who, why
+	case evDispute:
+		c.ApprovedBy, c.ApprovedWhy, c.FirstApprovedBy, c.FirstApprovedWhy = "", "", "", ""
 		c.DisputedBy, c.DisputedWhy = who, why
-	case Voided:
+	case evOverturn, evVoid:
 		c.VoidedBy, c.VoidedWhy = who, why
 	}
 	c.State, c.Version, c.ChangedAt = next, c.Version+1, now
-	if err := updateCompensation(ctx, tx, c); pg.Violates(err, "four_eyes") {
-		return c, ErrFourEyes
-	} else if err != nil {
-		return c, err
+	if err := updateCompensation(ctx, tx, c); err != nil {
+		return c, whoMayNot(err)
 	}
 	if next == Voided {
 		if err := postVoid(ctx, tx, c, by, now); err != nil {
@@ -102,6 +105,19 @@ func stepCompensation(ctx context.Context, tx pgx.Tx, c Compensation, ev Compens
 		CompensationID: c.ID, RequestID: c.RequestID, Area: c.Area, State: string(c.State),
 		Fen: int64(c.Fen), ChangedAt: now, Reason: why,
 	})
+}
+
+// whoMayNot says in words which rule about persons the database upheld.
+func whoMayNot(err error) error {
+	switch pg.Violated(err) {
+	case "four_eyes":
+		return ErrFourEyes.Because(err)
+	case "two_approvers":
+		return ErrSecondApprover.Because(err)
+	case "approver_is_not_preparer":
+		return ErrPreparer.Because(err)
+	}
+	return err
 }
 
 const longestReason = 500

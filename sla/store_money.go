@@ -12,22 +12,30 @@ import (
 )
 
 const compensationColumns = `id, guarantee_id, request_id, area, state, version, fen, policy, policy_version, reasons,
-	accrued_at, approved_by, approved_why, disputed_by, disputed_why, voided_by, voided_why, changed_at`
+	imported, prepared_by, approvers, queued, vehicle, month,
+	accrued_at, approved_by, approved_why, first_approved_by, first_approved_why,
+	disputed_by, disputed_why, voided_by, voided_why, changed_at`
 
 func scanCompensation(row pgx.CollectableRow) (Compensation, error) {
 	var c Compensation
 	err := row.Scan(&c.ID, &c.GuaranteeID, &c.RequestID, &c.Area, &c.State, &c.Version, &c.Fen, &c.Policy, &c.PolicyVersion, &c.Reasons,
-		&c.AccruedAt, &c.ApprovedBy, &c.ApprovedWhy, &c.DisputedBy, &c.DisputedWhy, &c.VoidedBy, &c.VoidedWhy, &c.ChangedAt)
+		&c.Imported, &c.PreparedBy, &c.Approvers, &c.Queued, &c.Vehicle, &c.Month,
+		&c.AccruedAt, &c.ApprovedBy, &c.ApprovedWhy, &c.FirstApprovedBy, &c.FirstApprovedWhy, &c.DisputedBy, &c.DisputedWhy, &c.VoidedBy, &c.VoidedWhy, &c.ChangedAt)
 	c.AccruedAt, c.ChangedAt = c.AccruedAt.UTC(), c.ChangedAt.UTC()
 	return c, err
 }
 
 func insertCompensation(ctx context.Context, tx pgx.Tx, c Compensation) error {
+	if c.Queued == nil {
+		c.Queued = []events.Reason{}
+	}
 	_, err := tx.Exec(ctx, `
 		INSERT INTO sla.compensations (`+compensationColumns+`)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`,
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
+			$19, $20, $21, $22, $23, $24, $25, $26)`,
 		c.ID, c.GuaranteeID, c.RequestID, c.Area, c.State, c.Version, c.Fen, c.Policy, c.PolicyVersion, c.Reasons,
-		c.AccruedAt, c.ApprovedBy, c.ApprovedWhy, c.DisputedBy, c.DisputedWhy, c.VoidedBy, c.VoidedWhy, c.ChangedAt)
+		c.Imported, c.PreparedBy, c.Approvers, c.Queued, c.Vehicle, c.Month,
+		c.AccruedAt, c.ApprovedBy, c.ApprovedWhy, c.FirstApprovedBy, c.FirstApprovedWhy, c.DisputedBy, c.DisputedWhy, c.VoidedBy, c.VoidedWhy, c.ChangedAt)
 	return err
 }
 
@@ -36,10 +44,11 @@ func insertCompensation(ctx context.Context, tx pgx.Tx, c Compensation) error {
 func updateCompensation(ctx context.Context, tx pgx.Tx, c Compensation) error {
 	tag, err := tx.Exec(ctx, `
 		UPDATE sla.compensations SET state = $3, version = $2, approved_by = $4, approved_why = $5,
-			disputed_by = $6, disputed_why = $7, voided_by = $8, voided_why = $9, changed_at = $10
+			disputed_by = $6, disputed_why = $7, voided_by = $8, voided_why = $9, changed_at = $10,
+			first_approved_by = $11, first_approved_why = $12
 		WHERE id = $1 AND version = $2 - 1`,
 		c.ID, c.Version, c.State, c.ApprovedBy, c.ApprovedWhy,
-		c.DisputedBy, c.DisputedWhy, c.VoidedBy, c.VoidedWhy, c.ChangedAt)
+		c.DisputedBy, c.DisputedWhy, c.VoidedBy, c.VoidedWhy, c.ChangedAt, c.FirstApprovedBy, c.FirstApprovedWhy)
 	if err == nil && tag.RowsAffected() != 1 {
 		return ErrStale
 	}

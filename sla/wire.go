@@ -90,24 +90,41 @@ func standingBody(st Standing, staff bool) StandingBody {
 
 // CompensationBody is a compensation as finance sees it, as JSON.
 type CompensationBody struct {
-	ID            events.CompensationID `json:"id"`
-	GuaranteeID   events.GuaranteeID    `json:"guarantee_id"`
-	RequestID     events.RequestID      `json:"request_id"`
-	Area          string                `json:"area"`
-	State         CompensationState     `json:"state" enum:"accrued,disputed,approved,batched,paid,void"`
-	Version       int64                 `json:"version" doc:"Goes into If-Match."`
-	Fen           Fen                   `json:"fen"`
-	Policy        string                `json:"policy"`
-	PolicyVersion int                   `json:"policy_version"`
-	Reasons       []events.Reason       `json:"reasons" nullable:"false" doc:"The verdict it rests on, line by line."`
-	AccruedAt     time.Time             `json:"accrued_at"`
-	ApprovedBy    string                `json:"approved_by,omitempty"`
-	ApprovedWhy   string                `json:"approved_why,omitempty"`
-	DisputedBy    string                `json:"disputed_by,omitempty"`
-	DisputedWhy   string                `json:"disputed_why,omitempty"`
-	VoidedBy      string                `json:"voided_by,omitempty"`
-	VoidedWhy     string                `json:"voided_why,omitempty"`
-	ChangedAt     time.Time             `json:"changed_at"`
+	ID               events.CompensationID `json:"id"`
+	GuaranteeID      events.GuaranteeID    `json:"guarantee_id"`
+	RequestID        events.RequestID      `json:"request_id"`
+	Area             string                `json:"area"`
+	State            CompensationState     `json:"state" enum:"accrued,disputed,approved,batched,paid,void"`
+	Version          int64                 `json:"version" doc:"Goes into If-Match."`
+	Fen              Fen                   `json:"fen"`
+	Policy           string                `json:"policy"`
+	PolicyVersion    int                   `json:"policy_version"`
+	Reasons          []events.Reason       `json:"reasons" nullable:"false" doc:"The verdict it rests on, line by line."`
+	Imported         bool                  `json:"imported" doc:"Of a past rescue that was brought in; never approved by a policy."`
+	PreparedBy       string                `json:"prepared_by" doc:"Who brought it about; he may not approve it."`
+	Approvers        int                   `json:"approvers" doc:"How many persons must approve it: 1 or 2."`
+	Queued           []events.Reason       `json:"queued" nullable:"false" doc:"Why the policy did not approve it by itself: imported, four_eyes, no_auto_limit, over_auto_limit, budget_spent, vehicle_month_cap."`
+	Vehicle          string                `json:"vehicle,omitempty" doc:"The same for the same car; no plate can be told from it."`
+	Month            string                `json:"month" doc:"Business month in which the request was opened." example:"2026-03"`
+	AccruedAt        time.Time             `json:"accrued_at"`
+	ApprovedBy       string                `json:"approved_by,omitempty"`
+	ApprovedWhy      string                `json:"approved_why,omitempty"`
+	FirstApprovedBy  string                `json:"first_approved_by,omitempty" doc:"Where two must approve."`
+	FirstApprovedWhy string                `json:"first_approved_why,omitempty"`
+	DisputedBy       string                `json:"disputed_by,omitempty"`
+	DisputedWhy      string                `json:"disputed_why,omitempty"`
+	VoidedBy         string                `json:"voided_by,omitempty"`
+	VoidedWhy        string                `json:"voided_why,omitempty"`
+	ChangedAt        time.Time             `json:"changed_at"`
 }
 
-func compensationBody(c Compensation) CompensationBody { return CompensationBody(c) }
+func compensationBody(c Compensation) CompensationBody {
+	return CompensationBody{
+		ID: c.ID, GuaranteeID: c.GuaranteeID, RequestID: c.RequestID, Area: c.Area, State: c.State, Version: c.Version,
+		Fen: c.Fen, Policy: c.Policy, PolicyVersion: c.PolicyVersion, Reasons: c.Reasons,
+		Imported: c.Imported, PreparedBy: c.PreparedBy, Approvers: c.Approvers, Queued: c.Queued,
+		Vehicle: c.Vehicle, Month: c.Month.Format("2006-01"), AccruedAt: c.AccruedAt,
+		ApprovedBy: c.ApprovedBy, ApprovedWhy: c.ApprovedWhy, FirstApprovedBy: c.FirstApprovedBy, FirstApprovedWhy: c.FirstApprovedWhy,
+		DisputedBy: c.DisputedBy, DisputedWhy: c.DisputedWhy, VoidedBy: c.VoidedBy, VoidedWhy: c.VoidedWhy, ChangedAt: c.ChangedAt,
+	}
+}
