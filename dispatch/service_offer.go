@@ -114,7 +114,7 @@ func (s *Service) accept(ctx context.Context, tx pgx.Tx, m moment, r *Request, c
 	r.Crew, r.AssignedAt, r.ExpectedAt = c.ID, &m.at, &expected
 	o.EndedAt = &m.at
 	assigned := events.RequestAssigned{
-		RequestID: r.ID, Area: string(r.Area), OfferID: o.ID, CrewID: c.ID, AssignedAt: m.at, ExpectedAt: expected,
+		RequestID: r.ID, Area: string(r.Area), OfferID: o.ID, CrewID: c.ID, ProviderID: c.Provider, AssignedAt: m.at, ExpectedAt: expected,
 	}
 	if err := step(ctx, tx, m, r, RequestAccept, assigned); err != nil {
 		return err

@@ -52,7 +52,7 @@ func samples() []events.Event {
 		events.OfferMade{OfferID: offer, RequestID: req, Area: area, CrewID: crew, MadeAt: noon, ExpiresAt: after(45 * time.Second),
 			TravelS: 720, ExpectedAt: after(12 * time.Minute), Metres: 4210, Reason: "Soonest of 3."},
 		events.OfferLapsed{OfferID: offer, RequestID: req, Area: area, CrewID: crew, Outcome: "declined", Reason: "no_fuel", LapsedAt: after(20 * time.Second)},
-		events.RequestAssigned{RequestID: req, Area: area, OfferID: offer, CrewID: crew, AssignedAt: after(30 * time.Second), ExpectedAt: after(12 * time.Minute)},
+		events.RequestAssigned{RequestID: req, Area: area, OfferID: offer, CrewID: crew, ProviderID: events.IDFromUUID[events.ProviderID](u(7)), AssignedAt: after(30 * time.Second), ExpectedAt: after(12 * time.Minute)},
 		events.RequestStranded{RequestID: req, Area: area, StrandedAt: after(time.Minute), WhyNot: map[string]int{"busy": 4, "incapable": 2}},
 		events.RequestHeld{RequestID: req, Area: area, HeldAt: after(time.Minute), Why: "planned", CrewID: &crew, ExpectedAt: pAfter(40 * time.Minute)},
 		events.CrewDeparted{RequestID: req, Area: area, CrewID: crew, DepartedAt: after(2 * time.Minute)},

@@ -112,12 +112,13 @@ type OfferLapsed struct {
 
 // RequestAssigned: a crew accepted and is bound to the request.
 type RequestAssigned struct {
-	RequestID  RequestID `json:"request_id"`
-	Area       string    `json:"area"`
-	OfferID    OfferID   `json:"offer_id"`
-	CrewID     CrewID    `json:"crew_id"`
-	AssignedAt time.Time `json:"assigned_at"`
-	ExpectedAt time.Time `json:"expected_at"`
+	RequestID  RequestID  `json:"request_id"`
+	Area       string     `json:"area"`
+	OfferID    OfferID    `json:"offer_id"`
+	CrewID     CrewID     `json:"crew_id"`
+	ProviderID ProviderID `json:"provider_id,omitzero"` // whose crew it is
+	AssignedAt time.Time  `json:"assigned_at"`
+	ExpectedAt time.Time  `json:"expected_at"`
 }
 
 // RequestStranded: nobody can take the request now; it is tried again.

@@ -29,12 +29,13 @@ type HistoryImported struct {
 
 // PastFact is one thing that happened to a past rescue.
 type PastFact struct {
-	Kind   string     `json:"kind"` // offered, assigned, departed, arrived, cancelled, finished or priced
-	At     time.Time  `json:"at"`
-	Until  *time.Time `json:"until,omitempty"`
-	CrewID *CrewID    `json:"crew_id,omitempty"`
-	Source string     `json:"source,omitempty"` // of an arrival: what proves it
-	Fen    int64      `json:"fen,omitempty"`    // of a price
+	Kind       string      `json:"kind"` // offered, assigned, departed, arrived, cancelled, finished or priced
+	At         time.Time   `json:"at"`
+	Until      *time.Time  `json:"until,omitempty"`
+	CrewID     *CrewID     `json:"crew_id,omitempty"`
+	ProviderID *ProviderID `json:"provider_id,omitempty"` // of an assignment: whose crew it is
+	Source     string      `json:"source,omitempty"`      // of an arrival: what proves it
+	Fen        int64       `json:"fen,omitempty"`         // of a price
 }
 
 // ImportChanged: an import of past rescues moved on in its life.

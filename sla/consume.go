@@ -85,6 +85,9 @@ func factTold(env events.Envelope) (id events.RequestID, f Fact, tells bool, err
 	if id, f, err = read(env); err == nil && f.At.Before(time.Unix(0, 0)) {
 		err = errNoTime
 	}
+	if f.Kind == FactReleased {
+		f.By = env.Actor.Role // whoever took the crew off it bears the time that is lost by it
+	}
 	return id, f, true, err
 }
 
@@ -97,7 +100,10 @@ var tellings = map[string]func(events.Envelope) (events.RequestID, Fact, error){
 		return ev.RequestID, Fact{Kind: FactLapsed, At: ev.LapsedAt, Crew: ev.CrewID, Source: ev.Outcome}
 	}),
 	events.RequestAssigned{}.EventType(): telling(func(ev events.RequestAssigned) (events.RequestID, Fact) {
-		return ev.RequestID, Fact{Kind: FactAssigned, At: ev.AssignedAt, Until: ev.ExpectedAt, Crew: ev.CrewID}
+		return ev.RequestID, Fact{Kind: FactAssigned, At: ev.AssignedAt, Until: ev.ExpectedAt, Crew: ev.CrewID, Provider: ev.ProviderID}
+	}),
+	events.CrewDeparted{}.EventType(): telling(func(ev events.CrewDeparted) (events.RequestID, Fact) {
+		return ev.RequestID, Fact{Kind: FactDeparted, At: ev.DepartedAt, Crew: ev.CrewID}
 	}),
 	events.CrewArrived{}.EventType(): telling(func(ev events.CrewArrived) (events.RequestID, Fact) {
 		return ev.RequestID, Fact{Kind: FactArrived, At: ev.ArrivedAt, Crew: ev.CrewID, Source: ev.Source}

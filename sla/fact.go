@@ -18,9 +18,10 @@ type FactKind string
 const (
 	FactOffered   FactKind = "offered"   // a crew was asked; Until is its expected arrival
 	FactLapsed    FactKind = "lapsed"    // the crew did not take it
-	FactAssigned  FactKind = "assigned"  // the crew took it; Until is its expected arrival
+	FactAssigned  FactKind = "assigned"  // the crew took it; Until is its expected arrival, Provider whose crew it is
+	FactDeparted  FactKind = "departed"  // the crew set out
 	FactArrived   FactKind = "arrived"   // help was there, proven; Source says by what
-	FactReleased  FactKind = "released"  // the crew gave it back; Source is the state it was in
+	FactReleased  FactKind = "released"  // the crew no longer has it; Source is the state it was in, By who took or gave it back
 	FactCancelled FactKind = "cancelled" // it was called off
 	FactFinished  FactKind = "finished"  // the crew reported the end of its work; Source is the outcome
 )
@@ -45,7 +46,7 @@ const (
 // FactKinds lists every kind.
 func FactKinds() []FactKind {
 	return []FactKind{
-		FactOffered, FactLapsed, FactAssigned, FactArrived, FactReleased, FactCancelled, FactFinished,
+		FactOffered, FactLapsed, FactAssigned, FactDeparted, FactArrived, FactReleased, FactCancelled, FactFinished,
 		FactPaused, FactCondition, FactEvidence, FactApproved, FactWithdrawn, FactLocated, FactScheduled,
 		FactHandedOver, FactMislocated, FactNoCoverage, FactPriced,
 	}
@@ -116,11 +117,13 @@ type Fact struct {
 	Source string
 
 	Ref    uuid.UUID   // which pause or condition this is, or speaks of; zero for none
-	By     events.Role // in what capacity somebody said it; empty when dispatch told it
+	By     events.Role // in what capacity somebody said it; empty when dispatch told it by itself
 	SaidAt time.Time   // when it was recorded; zero: as it happened
 	Level  string      // of a weather alert
 	Metres int64       // of mislocated
 	Fen    Fen         // of priced
+
+	Provider events.ProviderID // of assigned: whose crew it is; zero when not told
 }
 
 // said is when a fact was recorded.
@@ -165,6 +168,7 @@ func compareFacts(a, b Fact) int {
 		cmp.Compare(a.Level, b.Level),
 		cmp.Compare(a.Metres, b.Metres),
 		cmp.Compare(a.Fen, b.Fen),
+		a.Provider.Compare(b.Provider),
 	)
 }
 

@@ -97,7 +97,8 @@ type Guarantee struct {
 	Verdict   Verdict   // the latest; pending while armed or breached
 	ChangedAt time.Time // when this row last changed
 
-	ImportID events.ImportID // the import that brought it in as history; zero for a promise made here
+	ProviderID events.ProviderID // whose crew came, or else was sent last; zero while nobody was
+	ImportID   events.ImportID   // the import that brought it in as history; zero for a promise made here
 }
 
 // ErrNoGuarantee means that a request has no guarantee, or none for this caller.

@@ -56,7 +56,7 @@ func (s *Service) judge(ctx context.Context, db events.Querier, spec ImportSpec,
 		Version: 1, OpenedAt: opened, Promise: policy.Promise(opened, asked), ChangedAt: now,
 	}
 	p := past{row: row, rescue: r, digest: r.digest(), facts: r.facts(spec.Source)}
-	g.Verdict = policy.Owed(g.timeline(p.facts))
+	g.Verdict, g.ProviderID = policy.Owed(g.timeline(p.facts)), r.ProviderID
 	g.State = g.Verdict.state()
 	p.guarantee = g
 	return p, nil, nil
@@ -85,7 +85,8 @@ func (r PastRescue) facts(source string) []Fact {
 			facts = append(facts, f)
 		}
 	}
-	add(Fact{Kind: FactAssigned, At: r.AssignedAt, Crew: crew})
+	add(Fact{Kind: FactAssigned, At: r.AssignedAt, Crew: crew, Provider: r.ProviderID})
+	add(Fact{Kind: FactDeparted, At: r.DepartedAt, Crew: crew})
 	add(Fact{Kind: FactArrived, At: r.ArrivedAt, Crew: crew, Source: r.ArrivalSource})
 	add(Fact{Kind: FactCancelled, At: r.CancelledAt})
 	add(Fact{Kind: FactFinished, At: r.FreedAt, Crew: crew, Source: "imported"})

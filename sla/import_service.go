@@ -253,6 +253,9 @@ func (p past) event(spec ImportSpec, id events.ImportID, now time.Time) events.E
 		if !f.Crew.IsZero() {
 			ev.Facts[i].CrewID = &p.facts[i].Crew
 		}
+		if !f.Provider.IsZero() {
+			ev.Facts[i].ProviderID = &p.facts[i].Provider
+		}
 	}
 	return ev
 }

@@ -93,13 +93,14 @@ func (s *Service) reckon(ctx context.Context, tx pgx.Tx, id events.RequestID) er
 	}
 	timeline := g.timeline(facts)
 	verdict, expected := policy.Owed(timeline), timeline.Expected()
+	provider := timeline.Provider(verdict)
 	now := s.now()
 	before := g.Verdict.Fen
 	ev := g.step(verdict)
-	if ev == "" && verdict.same(g.Verdict) && expected.Equal(g.ExpectedAt) {
+	if ev == "" && verdict.same(g.Verdict) && expected.Equal(g.ExpectedAt) && provider == g.ProviderID {
 		return nil
 	}
-	g.Verdict, g.ExpectedAt = verdict, expected
+	g.Verdict, g.ExpectedAt, g.ProviderID = verdict, expected, provider
 	if ev == "" {
 		return noteGuarantee(ctx, tx, g, now)
 	}

@@ -81,13 +81,14 @@ func listPolicies(ctx context.Context, db events.Querier) ([]string, error) {
 func insertFact(ctx context.Context, tx pgx.Tx, id events.RequestID, f Fact, told events.EventID, now time.Time) (bool, error) {
 	tag, err := tx.Exec(ctx, `
 		INSERT INTO sla.facts (request_id, kind, happened_at, until_at, crew_id, source, event_id, heard_at,
-			ref, by_role, said_at, level, metres, fen)
+			ref, by_role, said_at, level, metres, fen, provider_id)
 		VALUES ($1, $2, $3, coalesce($4, '-infinity'::timestamptz),
 			coalesce($5, '00000000-0000-0000-0000-000000000000'::uuid), $6, $7, $8,
-			$9, $10, coalesce($11, '-infinity'::timestamptz), $12, $13, $14)
+			$9, $10, coalesce($11, '-infinity'::timestamptz), $12, $13, $14,
+			coalesce($15, '00000000-0000-0000-0000-000000000000'::uuid))
 		ON CONFLICT DO NOTHING`,
 		id, f.Kind, micro(f.At), nullable(microOrZero(f.Until)), f.Crew, f.Source, told, now,
-		f.Ref, f.By, nullable(microOrZero(f.SaidAt)), f.Level, f.Metres, f.Fen)
+		f.Ref, f.By, nullable(microOrZero(f.SaidAt)), f.Level, f.Metres, f.Fen, f.Provider)
 	return tag.RowsAffected() == 1, err
 }
 
@@ -102,12 +103,13 @@ func listFacts(ctx context.Context, db events.Querier, id events.RequestID) ([]F
 
 const factColumns = `kind, happened_at, nullif(until_at, '-infinity'),
 	nullif(crew_id, '00000000-0000-0000-0000-000000000000'), source,
-	ref, by_role, nullif(said_at, '-infinity'), level, metres, fen`
+	ref, by_role, nullif(said_at, '-infinity'), level, metres, fen,
+	nullif(provider_id, '00000000-0000-0000-0000-000000000000')`
 
 func scanFact(row pgx.CollectableRow) (Fact, error) {
 	var f Fact
 	var until, said *time.Time
-	err := row.Scan(&f.Kind, &f.At, &until, &f.Crew, &f.Source, &f.Ref, &f.By, &said, &f.Level, &f.Metres, &f.Fen)
+	err := row.Scan(&f.Kind, &f.At, &until, &f.Crew, &f.Source, &f.Ref, &f.By, &said, &f.Level, &f.Metres, &f.Fen, &f.Provider)
 	f.At, f.Until, f.SaidAt = f.At.UTC(), utc(until), utc(said)
 	return f, err
 }
@@ -119,7 +121,7 @@ var guaranteeColumnNames = []string{
 	"road_class", "problem", "product", "weather", "state", "version", "opened_at",
 	"promise_minutes", "promise_due_at", "promise_rule", "promise_reason", "policy", "policy_version",
 	"expected_at", "at_risk_at", "breached_at", "waived_at", "waived_why",
-	"outcome", "cancelled", "due_at", "stopped_at", "late_us", "owed_fen", "review", "reasons", "changed_at", "import_id",
+	"outcome", "cancelled", "due_at", "stopped_at", "late_us", "owed_fen", "review", "reasons", "changed_at", "import_id", "provider_id",
 }
 
 var guaranteeColumns = strings.Join(guaranteeColumnNames, ", ")
@@ -133,7 +135,7 @@ func scanGuarantee(row pgx.CollectableRow) (Guarantee, error) {
 		&g.RoadClass, &g.Problem, &g.Product, &g.Weather, &g.State, &g.Version, &g.OpenedAt,
 		&p.Minutes, &p.DueAt, &p.Rule, &p.Reason, &p.Policy, &p.PolicyVersion,
 		&expected, &atRisk, &breached, &waived, &g.WaivedWhy,
-		&v.Outcome, &v.Cancelled, &v.DueAt, &stopped, &lateUS, &v.Fen, &v.Review, &v.Reasons, &g.ChangedAt, &g.ImportID)
+		&v.Outcome, &v.Cancelled, &v.DueAt, &stopped, &lateUS, &v.Fen, &v.Review, &v.Reasons, &g.ChangedAt, &g.ImportID, &g.ProviderID)
 	g.OpenedAt, p.DueAt, v.DueAt, g.ChangedAt = g.OpenedAt.UTC(), p.DueAt.UTC(), v.DueAt.UTC(), g.ChangedAt.UTC()
 	g.ExpectedAt, g.AtRiskAt, g.BreachedAt, g.WaivedAt = utc(expected), utc(atRisk), utc(breached), utc(waived)
 	v.StoppedAt, v.Late = utc(stopped), time.Duration(lateUS)*time.Microsecond
@@ -148,7 +150,7 @@ func (g Guarantee) values() []any {
 		g.RoadClass, g.Problem, g.Product, g.Weather, string(g.State), g.Version, g.OpenedAt,
 		p.Minutes, p.DueAt, p.Rule, p.Reason, p.Policy, p.PolicyVersion,
 		nullable(g.ExpectedAt), nullable(g.AtRiskAt), nullable(g.BreachedAt), nullable(g.WaivedAt), g.WaivedWhy,
-		string(v.Outcome), v.Cancelled, v.DueAt, nullable(v.StoppedAt), v.Late.Microseconds(), int64(v.Fen), v.Review, v.Reasons, g.ChangedAt, g.ImportID,
+		string(v.Outcome), v.Cancelled, v.DueAt, nullable(v.StoppedAt), v.Late.Microseconds(), int64(v.Fen), v.Review, v.Reasons, g.ChangedAt, g.ImportID, g.ProviderID,
 	}
 }
 
@@ -172,12 +174,12 @@ func updateGuarantee(ctx context.Context, tx pgx.Tx, g Guarantee) error {
 		UPDATE sla.guarantees SET state = $3, version = $2,
 			expected_at = $4, at_risk_at = $5, breached_at = $6, waived_at = $7, waived_why = $8,
 			outcome = $9, cancelled = $10, due_at = $11, stopped_at = $12, late_us = $13, owed_fen = $14,
-			review = $15, reasons = $16, changed_at = $17
+			review = $15, reasons = $16, changed_at = $17, provider_id = $18
 		WHERE id = $1 AND version = $2 - 1`,
 		g.ID, g.Version, g.State,
 		nullable(g.ExpectedAt), nullable(g.AtRiskAt), nullable(g.BreachedAt), nullable(g.WaivedAt), g.WaivedWhy,
 		v.Outcome, v.Cancelled, v.DueAt, nullable(v.StoppedAt), v.Late.Microseconds(), v.Fen,
-		v.Review, v.Reasons, g.ChangedAt)
+		v.Review, v.Reasons, g.ChangedAt, g.ProviderID)
 	if err == nil && tag.RowsAffected() != 1 {
 		return ErrStale
 	}
