@@ -21,6 +21,7 @@ type HistoryImported struct {
 	Product    string      `json:"product,omitempty"`
 	Promise    Promise     `json:"promise"` // as its policy would have promised then
 	PartnerID  *PartnerID  `json:"partner_id,omitempty"`
+	Provider   string      `json:"provider,omitempty"` // the source's word for who was sent
 	ProviderID *ProviderID `json:"provider_id,omitempty"`
 	Payable    bool        `json:"payable"` // what it owes is paid once finance has approved the import
 	Facts      []PastFact  `json:"facts"`

@@ -35,6 +35,9 @@
 //	            approved  submit → submitted
 //	            submitted record → submitted · close → settled
 //
+//	Import      loading   load → loaded · prepare → prepared
+//	            prepared  approve → approved · reject → rejected
+//
 // A verdict has a row of its own, though it looks like an end, because news
 // does not stop with it: an earlier proof comes to light, or the crew whose
 // arrival stopped the clock gives the request back. Were the first verdict to
@@ -46,6 +49,10 @@
 // at_risk is raised by what dispatch warns of (RequestWarned, with the remedy
 // it names) and, should nobody warn, by the sweep: little time left, or a crew
 // that was expected late when it accepted. It is raised once.
+//
+// What was imported is history: judged once, when it is brought in, by the
+// policy as if it had been opened then. It raises no alarm and nothing heard
+// later changes it. A payable import accrues once finance has approved it.
 //
 // breached is an alarm and no verdict: the deadline has passed and nobody is
 // known to have arrived. It is the only thing besides at_risk that a sweep

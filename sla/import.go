@@ -93,8 +93,9 @@ type PastRescue struct {
 	PriceFen      Fen               `json:"price_fen"` // what the rescue cost; 0 when not known
 	Location      *events.LatLng    `json:"location"`
 	PartnerID     events.PartnerID  `json:"partner_id"`
-	ProviderID    events.ProviderID `json:"provider_id"`
-	Crew          string            `json:"crew"` // the source's word for who came
+	Provider      string            `json:"provider"`    // the source's word for who was sent
+	ProviderID    events.ProviderID `json:"provider_id"` // zero when it is none of ours
+	Crew          string            `json:"crew"`        // the source's word for who came
 	AssignedAt    time.Time         `json:"assigned_at"`
 	DepartedAt    time.Time         `json:"departed_at"`
 	ArrivedAt     time.Time         `json:"arrived_at"`
@@ -118,6 +119,8 @@ type ImportedRows struct {
 	Late    int // of the added
 	Owed    Fen // by the added
 	Refused []RefusedRescue
+	// Owes is what each of the added owes, in fen, by its place in what was given.
+	Owes map[int]Fen
 	// Earlier counts the known by the import that brought them in.
 	Earlier map[events.ImportID]int
 }

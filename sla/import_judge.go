@@ -118,8 +118,10 @@ func (r PastRescue) wrong(now time.Time) (wrong []fault.Field) {
 			add(of.field, "unknown", "is "+quoted(of.value)+"; use "+strings.Join(of.words, ", "))
 		}
 	}
-	if utf8.RuneCountInString(r.Kind) > 200 || !plainText(r.Kind) {
-		add("kind", "text", "must be plain text of at most 200 characters")
+	for _, word := range []struct{ field, value string }{{"kind", r.Kind}, {"crew", r.Crew}, {"provider", r.Provider}} {
+		if utf8.RuneCountInString(word.value) > 200 || !plainText(word.value) {
+			add(word.field, "text", "must be plain text of at most 200 characters")
+		}
 	}
 	if utf8.RuneCountInString(r.Product) > 63 || !plainText(r.Product) {
 		add("product", "text", "must be plain text of at most 63 characters")
@@ -129,9 +131,6 @@ func (r PastRescue) wrong(now time.Time) (wrong []fault.Field) {
 	}
 	if r.Priority < 0 || r.Priority > 2 {
 		add("priority", "range", "must be 0 (danger to life), 1 (exposed) or 2 (normal)")
-	}
-	if utf8.RuneCountInString(r.Crew) > 200 || !plainText(r.Crew) {
-		add("crew", "text", "must be plain text of at most 200 characters")
 	}
 	if !r.ArrivedAt.IsZero() && !slices.Contains(arrivalSources, r.ArrivalSource) {
 		add("arrival_source", "unknown", "is "+quoted(r.ArrivalSource)+"; say what proves the arrival: "+strings.Join(arrivalSources, ", "))

@@ -137,11 +137,12 @@ func (i *Importer) sift(ctx context.Context, db events.Querier, rows []PastRescu
 }
 
 func (r *ImportedRows) count(added []past) {
-	r.Added = len(added)
+	r.Added, r.Owes = len(added), make(map[int]Fen, len(added))
 	for _, p := range added {
 		if p.guarantee.State == Late {
 			r.Late++
 		}
+		r.Owes[p.row] = p.guarantee.Verdict.Fen
 		r.Owed += p.guarantee.Verdict.Fen
 	}
 }
@@ -240,7 +241,7 @@ func (p past) event(spec ImportSpec, id events.ImportID, now time.Time) events.E
 	ev := events.HistoryImported{
 		ImportID: id, RequestID: g.RequestID, Source: spec.Source, Reference: r.Reference, Area: r.Area, Tier: r.Tier,
 		OpenedAt: g.OpenedAt, Priority: r.Priority, Problem: r.Problem, Kind: r.Kind, RoadClass: r.RoadClass,
-		Product: r.Product, Location: r.Location, Promise: g.Promise, Payable: spec.Payable, Facts: make([]events.PastFact, len(p.facts)), ImportedAt: now,
+		Product: r.Product, Provider: r.Provider, Location: r.Location, Promise: g.Promise, Payable: spec.Payable, Facts: make([]events.PastFact, len(p.facts)), ImportedAt: now,
 	}
 	if !r.PartnerID.IsZero() {
 		ev.PartnerID = &r.PartnerID

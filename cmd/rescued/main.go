@@ -29,6 +29,7 @@ type cli struct {
 	Feed        feedCmd        `cmd:"" help:"Stream a demand file into a running system, with crews that answer, and account for every row."`
 	Replay      replayCmd      `cmd:"" help:"Replay a demand file against a fleet, without a clock: what would have been on time, under which policy."`
 	Areas       areasCmd       `cmd:"" help:"Import or list the areas the service covers."`
+	Import      importCmd      `cmd:"" help:"Bring past rescues of another system, or a run of the simulator, into the journal as history."`
 	Token       tokenCmd       `cmd:"" help:"Issue, list and revoke access tokens."`
 	Migrate     migrateCmd     `cmd:"" help:"Bring the database to this version's schema."`
 	Topics      topicsCmd      `cmd:"" help:"Create missing Kafka topics and check the others."`
