@@ -134,6 +134,16 @@ func (s *Service) vehicleKey(plate string) string {
 	return hex.EncodeToString(mac.Sum(nil)[:16])
 }
 
+// VehicleKey stands for the car of a plate as another system wrote it, as
+// RequestOpened does for a car of this one; empty for what is no plate.
+func (s *Service) VehicleKey(plate string) string {
+	plate = normalPlate(plate)
+	if !plateForm(plate) {
+		return ""
+	}
+	return s.vehicleKey(plate)
+}
+
 // introduce fills in whose request it is. An owner's token names him; for
 // everybody else a new owner is made, whose only key is the tracking link.
 func introduce(ctx context.Context, tx pgx.Tx, by events.Actor, r *Request) (err error) {

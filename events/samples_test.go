@@ -81,7 +81,7 @@ func samples() []events.Event {
 			PolicyVersion: 1, AccruedAt: after(50 * time.Minute), Reasons: reasons},
 		events.CompensationChanged{CompensationID: cmp, RequestID: req, Area: area, State: "approved", Fen: 2000, ChangedAt: after(2 * time.Hour), Reason: "policy"},
 		events.HistoryImported{ImportID: imp, RequestID: req, Source: "old-desk", Reference: "R-2015-0017", Area: area, Tier: "urban", OpenedAt: noon,
-			Priority: 2, Problem: "tyre", Kind: "flat tyre", Provider: "Lin's garage", RoadClass: "urban", Product: "plan-gold", Location: &events.LatLng{Lat: 31.2304, Lng: 121.4737}, Promise: promise,
+			Priority: 2, Problem: "tyre", Kind: "flat tyre", VehicleKey: "9f86d081884c7d659a2feaa0c55ad015", Provider: "Lin's garage", RoadClass: "urban", Product: "plan-gold", Location: &events.LatLng{Lat: 31.2304, Lng: 121.4737}, Promise: promise,
 			PartnerID: ptr(events.IDFromUUID[events.PartnerID](u(6))), ProviderID: ptr(events.IDFromUUID[events.ProviderID](u(7))), Payable: true,
 			Facts: []events.PastFact{{Kind: "assigned", At: after(time.Minute), Until: pAfter(40 * time.Minute), CrewID: &crew, Source: "desk", Fen: 30000}}, ImportedAt: after(time.Hour)},
 		events.ImportChanged{ImportID: imp, Source: "old-desk", State: "prepared", Digest: "9f86d081884c7d65", Payable: true, Rescues: 3, Late: 1,

@@ -17,6 +17,7 @@ type HistoryImported struct {
 	Problem    string      `json:"problem"`
 	Kind       string      `json:"kind,omitempty"` // the source's own word for what was wrong
 	RoadClass  string      `json:"road_class"`
+	VehicleKey string      `json:"vehicle_key,omitempty"` // the same for the same car; a keyed digest, no plate
 	Location   *LatLng     `json:"location,omitempty"`
 	Product    string      `json:"product,omitempty"`
 	Promise    Promise     `json:"promise"` // as its policy would have promised then

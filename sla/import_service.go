@@ -241,7 +241,7 @@ func (p past) event(spec ImportSpec, id events.ImportID, now time.Time) events.E
 	ev := events.HistoryImported{
 		ImportID: id, RequestID: g.RequestID, Source: spec.Source, Reference: r.Reference, Area: r.Area, Tier: r.Tier,
 		OpenedAt: g.OpenedAt, Priority: r.Priority, Problem: r.Problem, Kind: r.Kind, RoadClass: r.RoadClass,
-		Product: r.Product, Provider: r.Provider, Location: r.Location, Promise: g.Promise, Payable: spec.Payable, Facts: make([]events.PastFact, len(p.facts)), ImportedAt: now,
+		Product: r.Product, VehicleKey: r.VehicleKey, Provider: r.Provider, Location: r.Location, Promise: g.Promise, Payable: spec.Payable, Facts: make([]events.PastFact, len(p.facts)), ImportedAt: now,
 	}
 	if !r.PartnerID.IsZero() {
 		ev.PartnerID = &r.PartnerID

@@ -2,6 +2,7 @@ package sla
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -145,6 +146,13 @@ func copyPast(ctx context.Context, tx pgx.Tx, source string, id events.ImportID,
 	}
 	if _, err := tx.CopyFrom(ctx, pgx.Identifier{"sla", "guarantees"}, guaranteeColumnNames,
 		pgx.CopyFromSlice(len(fresh), func(i int) ([]any, error) { return fresh[i].guarantee.values(), nil })); err != nil {
+		return err
+	}
+	cars := slices.DeleteFunc(slices.Clone(fresh), func(p past) bool { return p.rescue.VehicleKey == "" })
+	if _, err := tx.CopyFrom(ctx, pgx.Identifier{"sla", "vehicles"}, []string{"request_id", "vehicle"},
+		pgx.CopyFromSlice(len(cars), func(i int) ([]any, error) {
+			return []any{cars[i].guarantee.RequestID, cars[i].rescue.VehicleKey}, nil
+		})); err != nil {
 		return err
 	}
 	type row struct {

@@ -19,6 +19,7 @@ import (
 	"rescued/events"
 	"rescued/geo"
 	"rescued/internal/fault"
+	"rescued/internal/web"
 	"rescued/sla"
 )
 
@@ -57,11 +58,15 @@ func (c importHistoryCmd) Run(a *app) error {
 			return err
 		}
 		now := wallClock().Now
-		desk := dispatch.New(pool, dispatch.Config{Now: now})
+		key, err := web.NewTokens(pool, now).Secret(a.ctx, "tracking-links") // as the service has it, so that one car is one car
+		if err != nil {
+			return err
+		}
+		desk := dispatch.New(pool, dispatch.Config{Now: now, LinkKey: key[:]})
 		if err := desk.Refresh(a.ctx); err != nil {
 			return err
 		}
-		rows, err := c.open(desk.Areas(), spec.Digest)
+		rows, err := c.open(desk, spec.Digest)
 		if err != nil {
 			return err
 		}
@@ -112,7 +117,8 @@ func (c importHistoryCmd) spec() (spec sla.ImportSpec, lines int, err error) {
 	return spec, lines, err
 }
 
-func (c importHistoryCmd) open(cover *dispatch.Cover, digest string) (*history.Reader, error) {
+func (c importHistoryCmd) open(desk *dispatch.Service, digest string) (*history.Reader, error) {
+	cover := desk.Areas()
 	covered := map[geo.AreaID]bool{}
 	for _, area := range cover.All() {
 		covered[area.ID] = true
@@ -126,7 +132,7 @@ func (c importHistoryCmd) open(cover *dispatch.Cover, digest string) (*history.R
 	}
 	cfg := history.Config{
 		Locate: cover.Locate, Known: func(id geo.AreaID) bool { return covered[id] },
-		Area: c.Area, Tier: c.Tier, Datum: c.Datum, Zone: zone, ArrivalSource: c.ArrivalSource, Digest: digest,
+		Area: c.Area, Tier: c.Tier, Datum: c.Datum, Zone: zone, ArrivalSource: c.ArrivalSource, Vehicle: desk.VehicleKey, Digest: digest,
 	}
 	if c.Demand != "" {
 		if cfg.Demand, err = sim.ReadDemand(c.Demand, c.Kind); err != nil {

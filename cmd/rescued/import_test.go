@@ -85,6 +85,7 @@ func TestAGeneralHistoryIsImported(t *testing.T) {
 	require.EqualValues(t, 4, d.number(`SELECT count(*) FROM sla.guarantees WHERE area = '330100' AND tier = 'urban' AND import_id IS NOT NULL`))
 	require.EqualValues(t, 1, d.number(`SELECT count(*) FROM sla.guarantees WHERE state = 'met' AND stopped_at = '2016-02-24 00:44:59+00'`), "times without a zone are of the file's")
 	require.Zero(t, d.number(`SELECT count(*) FROM events.journal WHERE data::text LIKE '%12345%'`), "no plate is kept")
+	require.EqualValues(t, 1, d.number(`SELECT count(*) FROM sla.vehicles WHERE vehicle ~ '^[0-9a-f]{32}$'`), "only what stands for the car")
 
 	// Unpacked it is the same file.
 	code, out, errs = d.does("import", "history", d.file("old.csv", pastFile...), "--zone", "Asia/Shanghai")

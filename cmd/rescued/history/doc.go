@@ -21,7 +21,7 @@
 //	assigned_at, departed_at, arrived_at, freed_at, cancelled_at
 //	arrival_source  what proves the arrival: gps, code, owner, tap or operator
 //	policy          name/version, for a rescue promised under another than the import's
-//	plate, vehicle  are passed over: history keeps no plates
+//	plate           or vehicle: whose car, for limits per car and month; kept as a keyed digest, never as it is
 //
 // # The simulator's file
 //

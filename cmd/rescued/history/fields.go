@@ -13,8 +13,7 @@ import (
 	"rescued/sla"
 )
 
-// columns are those of the general file; plate and vehicle are known and kept
-// nowhere.
+// columns are those of the general file.
 var columns = []string{
 	"reference", "called_at", "lat", "lng", "datum", "area", "tier", "problem", "kind", "road_class", "priority", "product",
 	"price_fen", "partner", "provider", "crew", "assigned_at", "departed_at", "arrived_at", "freed_at", "cancelled_at",
@@ -51,6 +50,11 @@ func (f fields) general() {
 		CalledAt: f.moment("called_at"), AssignedAt: f.moment("assigned_at"), DepartedAt: f.moment("departed_at"),
 		ArrivedAt: f.moment("arrived_at"), FreedAt: f.moment("freed_at"), CancelledAt: f.moment("cancelled_at"),
 		ArrivalSource: f.or("arrival_source", f.cfg.ArrivalSource), Priority: int(f.whole("priority", 2)), PriceFen: sla.Fen(f.whole("price_fen", 0)),
+	}
+	if plate := f.or("plate", f.text("vehicle")); plate != "" && f.cfg.Vehicle != nil {
+		if r.VehicleKey = f.cfg.Vehicle(plate); r.VehicleKey == "" {
+			f.wrong("plate", "form", "is no plate; write 2 to 12 letters and digits, or leave it empty")
+		}
 	}
 	f.partners(r)
 	f.policy(r)

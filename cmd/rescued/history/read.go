@@ -29,6 +29,9 @@ type Config struct {
 	Zone *time.Location
 	// ArrivalSource is what proves an arrival when the file does not say.
 	ArrivalSource string
+	// Vehicle stands for the car of a plate, without telling which; empty for
+	// what is no plate. Nil keeps no cars.
+	Vehicle func(plate string) string
 	// Demand is what a run of the simulator was made from; nil when not given.
 	Demand []sim.Call
 	// Digest is the file's, from Survey; rescues of a run are named by it.
