@@ -219,7 +219,12 @@ func TestOneCarHasAMonth(t *testing.T) {
 	}
 	require.Equal(t, sla.Approved, rescue("car-a", time.March).State)
 	require.Equal(t, sla.Approved, rescue("car-a", time.March).State)
-	require.Equal(t, []string{"vehicle_month_cap"}, queuedFor(rescue("car-a", time.March)))
+	third := rescue("car-a", time.March)
+	require.Equal(t, sla.Fen(1000), third.Fen, "what its month has left")
+	require.Equal(t, sla.Approved, third.State)
+	require.Equal(t, "capped_per_vehicle_month", third.Reasons[len(third.Reasons)-1].Code)
+	require.EqualValues(t, -1000, third.Reasons[len(third.Reasons)-1].Fen)
+	require.Zero(t, rescue("car-a", time.March).Fen, "its month is used up")
 	require.Equal(t, sla.Approved, rescue("car-b", time.March).State, "another car")
 	require.Equal(t, sla.Approved, rescue("car-a", time.April).State, "another month")
 	require.Equal(t, sla.Approved, rescue("", time.March).State, "a car nobody told of")

@@ -1,7 +1,6 @@
 package sla
 
 import (
-	"slices"
 	"time"
 
 	"rescued/events"
@@ -14,6 +13,14 @@ type Timeline struct {
 	Promise  events.Promise
 	Facts    []Fact
 	Asked    Facts // what the promise was chosen by
+	Spent    Spent // what the caps are held against
+}
+
+// Spent is what has been accrued already under the same policy, without this
+// request: a verdict cannot know it and is told.
+type Spent struct {
+	VehicleMonthFen Fen // for this vehicle, in the business month of its opening
+	BudgetFen       Fen // of the programme's budget
 }
 
 // Outcome is how a promise ended.
@@ -31,16 +38,27 @@ const (
 // finishing is no proof of when help came, so it never makes a promise met.
 const ReviewFinishedUnproven = "finished_unproven"
 
+// ReviewEvidenceDisagrees marks a request whose proofs of arrival lie further
+// apart than the policy lets pass.
+const ReviewEvidenceDisagrees = "evidence_disagrees"
+
 // Verdict is what a timeline comes to under a policy.
 type Verdict struct {
 	Outcome   Outcome
 	Cancelled bool          // the clock was stopped by a cancellation, not an arrival
-	DueAt     time.Time     // the promised moment, moved by pauses
+	StartedAt time.Time     // when the clock began to run; zero while it waits for its start
+	DueAt     time.Time     // the promised moment, moved by the start and by pauses; while the clock waits, the earliest it can be
 	StoppedAt time.Time     // arrival or cancellation; zero while pending
-	Late      time.Duration // how long after DueAt it stopped, to the microsecond; 0 when in time
-	Fen       Fen           // owed to the owner
-	Review    string        // why a person must look; empty mostly
-	Reasons   []events.Reason
+	Late      time.Duration // how long after DueAt it stopped, to the microsecond; 0 when in time. An exclusion leaves it as it is
+
+	RawFen      Fen    // what it would pay without exclusions and caps
+	UncappedFen Fen    // what it would pay without caps
+	Fen         Fen    // owed to the owner
+	Excluded    string // the exclusion that excuses the lateness; empty when none does
+	OverBudget  bool   // the programme's budget does not cover Fen: finance must approve it
+
+	Review  string // why a person must look; empty mostly
+	Reasons []events.Reason
 }
 
 // Owed works out the verdict: a function of the policy and the set of facts
@@ -56,41 +74,42 @@ type Verdict struct {
 // in whole microseconds.
 func (p Policy) Owed(t Timeline) Verdict {
 	facts := setOf(t.Facts)
-	arrival, annulled := arrivalOf(facts)
-	cancel := earliest(facts, FactCancelled)
+	a := account{timeline: t, facts: facts}
+	a.arrivals = p.arrivalOf(facts)
+	arrival, cancel := a.arrivals.counting, earliest(facts, FactCancelled)
 
 	var v Verdict
 	switch {
 	case arrival != nil && (cancel == nil || !cancel.At.Before(arrival.At)):
-		v.StoppedAt = arrival.At
+		a.arrival, v.StoppedAt = arrival, arrival.At
+		if a.arrivals.disagree {
+			v.Review = ReviewEvidenceDisagrees
+		}
 	case cancel != nil:
-		v.StoppedAt, v.Cancelled, arrival = cancel.At, true, nil
+		a.cancel, v.StoppedAt, v.Cancelled = cancel, cancel.At, true
 	}
-	due, pauses := p.due(t, facts, v.StoppedAt)
-	v.DueAt = due
-	var tier int
+	a.run = p.clock(t, facts, v.StoppedAt)
+	v.StartedAt, v.DueAt = a.run.started, a.run.due
 	switch {
 	case v.StoppedAt.IsZero():
 		v.Outcome = OutcomePending
 		if earliest(facts, FactFinished) != nil {
 			v.Review = ReviewFinishedUnproven
 		}
-	case v.StoppedAt.Sub(due) > p.grace():
-		v.Outcome, v.Late = OutcomeLate, v.StoppedAt.Sub(due)
-		if !v.Cancelled || p.LateCancellation == PayTierReached {
-			v.Fen, tier = p.Compensation.pay(v.Late)
-		}
+	case !v.StartedAt.IsZero() && v.StoppedAt.Sub(v.DueAt) > p.grace():
+		v.Outcome, v.Late = OutcomeLate, v.StoppedAt.Sub(v.DueAt)
 	default:
-		v.Late = max(0, v.StoppedAt.Sub(due)) // within the grace
+		if !v.StartedAt.IsZero() {
+			v.Late = max(0, v.StoppedAt.Sub(v.DueAt)) // within the grace
+		}
 		v.Outcome = OutcomeMet
 		if v.Cancelled {
 			v.Outcome = OutcomeVoid
 		}
 	}
-	v.Reasons = p.explain(account{
-		timeline: t, verdict: v, arrival: arrival, cancel: cancel,
-		annulled: annulled, pauses: pauses, tier: tier,
-	})
+	p.reckon(&v, &a)
+	a.verdict = v
+	v.Reasons = p.explain(a)
 	return v
 }
 
@@ -136,88 +155,6 @@ func endedBy(facts []Fact, kind FactKind, f Fact) *Fact {
 		}
 	}
 	return nil
-}
-
-// annulment is an arrival that does not count and the release that undid it.
-type annulment struct{ arrival, release Fact }
-
-// arrivalOf finds the earliest arrival that counts, and for each crew the
-// first of those that would have stopped the clock and do not count.
-//
-// Any later release of the crew annuls, whatever state it was in: a proof
-// that comes to light after the release finds a state that depends on the
-// order of hearing, and the owner waits on in each case.
-func arrivalOf(facts []Fact) (counting *Fact, annulled []annulment) {
-	for i, f := range facts {
-		if f.Kind != FactArrived {
-			continue
-		}
-		release := endedBy(facts, FactReleased, f)
-		if release == nil {
-			return &facts[i], annulled
-		}
-		told := slices.ContainsFunc(annulled, func(a annulment) bool { return a.release == *release })
-		if !told {
-			annulled = append(annulled, annulment{f, *release})
-		}
-	}
-	return nil, annulled
-}
-
-// pause is one stretch in which the clock stood still, and its rule.
-type pause struct {
-	from, to time.Time
-	rule     *PauseRule
-}
-
-// due moves the promised moment by the pauses. The clock runs from the
-// opening, stands still in the union of the pauses, and is due when it has
-// run for the promised time; a pause that begins at or after that moment
-// comes too late to move it. A pause that is still open counts to its longest
-// length, or to the moment the clock was stopped.
-func (p Policy) due(t Timeline, facts []Fact, stopped time.Time) (time.Time, []pause) {
-	due, opened := micro(t.Promise.DueAt), micro(t.OpenedAt)
-	var moved []pause
-	reached := opened // everything before it is accounted for
-	for _, ps := range p.pauses(facts, stopped) {
-		if !ps.from.Before(due) {
-			break
-		}
-		from := later(ps.from, reached)
-		if !from.Before(ps.to) {
-			continue
-		}
-		due = due.Add(ps.to.Sub(from))
-		reached = ps.to
-		moved = append(moved, pause{from, ps.to, ps.rule})
-	}
-	return due, moved
-}
-
-// pauses are those the policy allows, each cut to its longest length and to
-// the moment the clock was stopped, by their beginning. Told as open and as
-// ended, a pause has ended; told with two ends, it ended at the first.
-func (p Policy) pauses(facts []Fact, stopped time.Time) []pause {
-	var list []pause
-	for _, f := range facts {
-		rule := p.pause(f.Source)
-		if f.Kind != FactPaused || rule == nil {
-			continue
-		}
-		to := f.At.Add(seconds(rule.LongestS))
-		if !f.Until.IsZero() {
-			to = sooner(to, f.Until)
-		}
-		if !stopped.IsZero() {
-			to = sooner(to, stopped)
-		}
-		if n := len(list); n > 0 && list[n-1].from.Equal(f.At) && list[n-1].rule == rule {
-			list[n-1].to = sooner(list[n-1].to, to)
-			continue
-		}
-		list = append(list, pause{f.At, to, rule})
-	}
-	return list
 }
 
 func later(a, b time.Time) time.Time {

@@ -182,7 +182,7 @@ func TestAPolicyMayPayNothingForLateCancellation(t *testing.T) {
 	require.Equal(t, sla.OutcomeLate, v.Outcome)
 	require.Equal(t, time.Hour, v.Late)
 	require.Zero(t, v.Fen)
-	require.Equal(t, "cancellation_pays_nothing", v.Reasons[len(v.Reasons)-1].Code)
+	require.Equal(t, "late_cancellation_pays_nothing", v.Reasons[len(v.Reasons)-1].Code)
 }
 
 func TestTheExplanationReadsLineByLine(t *testing.T) {
@@ -201,22 +201,22 @@ func TestTheExplanationReadsLineByLine(t *testing.T) {
 		zh, en = append(zh, clock+" "+r.ZH), append(en, clock+" "+r.EN)
 	}
 	require.Equal(t, []string{
-		"07:12:00 Request accepted, arrival promised within 45 min (45 minutes in town)",
-		"07:32:00 The clock stood still for 6 min 20 s: owner unreachable",
-		"07:42:00 A crew arrived (shown by its position) and later gave the request back; that arrival does not count",
+		"07:12:00 Request accepted; promise 45 min by rule 2 (urban): 45 minutes in town",
+		"07:32:00 Paused 6 min 20 s: owner unreachable",
+		"07:42:00 A crew arrived (by GPS) and later gave the request back; that arrival does not count",
 		"07:47:00 That crew gave the request back and the wait went on",
-		"08:03:20 The deadline after the pauses",
-		"08:14:31 Help arrived (shown by its position)",
+		"08:03:20 Due, after the pauses",
+		"08:14:31 Arrived by GPS",
 		"         Late by 11 min 11 s",
 		"         Tier 2 (more than 10 min, up to 30 min): ¥50.00",
 	}, en)
 	require.Equal(t, []string{
-		"07:12:00 受理求助，承诺 45 分钟内到达（市区承诺 45 分钟到达）",
-		"07:32:00 计时暂停 6 分 20 秒：联系不上车主",
-		"07:42:00 救援曾到达（定位证实），但后来交回任务，此次到达不计",
+		"07:12:00 受理求助；按规则 2（urban）承诺 45 分钟：市区承诺 45 分钟到达",
+		"07:32:00 暂停 6 分 20 秒：联系不上车主",
+		"07:42:00 救援曾到达（卫星定位证实），但后来交回任务，此次到达不计",
 		"07:47:00 该救援人员交回任务，继续等待",
-		"08:03:20 扣除暂停后的最迟到达时间",
-		"08:14:31 救援到达（定位证实）",
+		"08:03:20 暂停之后的最迟到达时间",
+		"08:14:31 救援到达（卫星定位证实）",
 		"         超时 11 分 11 秒",
 		"         第 2 档（超过 10 分至 30 分）：¥50.00",
 	}, zh)

@@ -94,6 +94,10 @@ type Guarantee struct {
 	WaivedAt   time.Time
 	WaivedWhy  string
 
+	// SpentVehicleFen is what this vehicle's month had used up of its cap when
+	// the verdict was worked out; 0 without such a cap.
+	SpentVehicleFen Fen
+
 	Verdict   Verdict   // the latest; pending while armed or breached
 	ChangedAt time.Time // when this row last changed
 
@@ -114,7 +118,7 @@ func (g Guarantee) asked() Facts {
 
 // timeline is the guarantee with what is known to have happened.
 func (g Guarantee) timeline(facts []Fact) Timeline {
-	return Timeline{OpenedAt: g.OpenedAt, Promise: g.Promise, Facts: facts, Asked: g.asked()}
+	return Timeline{OpenedAt: g.OpenedAt, Promise: g.Promise, Facts: facts, Asked: g.asked(), Spent: Spent{VehicleMonthFen: g.SpentVehicleFen}}
 }
 
 // step names the event that takes the guarantee to verdict v; empty when v
@@ -152,7 +156,8 @@ func (g Guarantee) step(v Verdict) GuaranteeEvent {
 // same reports whether two verdicts say the same, reasons included.
 func (v Verdict) same(w Verdict) bool {
 	return v.Outcome == w.Outcome && v.Cancelled == w.Cancelled && v.DueAt.Equal(w.DueAt) &&
-		v.StoppedAt.Equal(w.StoppedAt) && v.Late == w.Late && v.Fen == w.Fen && v.Review == w.Review &&
+		v.StartedAt.Equal(w.StartedAt) && v.StoppedAt.Equal(w.StoppedAt) && v.Late == w.Late &&
+		v.RawFen == w.RawFen && v.UncappedFen == w.UncappedFen && v.Fen == w.Fen && v.Excluded == w.Excluded && v.Review == w.Review &&
 		slices.EqualFunc(v.Reasons, w.Reasons, sameReason)
 }
 

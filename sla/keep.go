@@ -91,6 +91,9 @@ func (s *Service) reckon(ctx context.Context, tx pgx.Tx, id events.RequestID) er
 	if err != nil {
 		return err
 	}
+	if g.SpentVehicleFen, err = lockSpentOfVehicle(ctx, tx, policy, g); err != nil {
+		return err
+	}
 	timeline := g.timeline(facts)
 	verdict, expected := policy.Owed(timeline), timeline.Expected()
 	provider := timeline.Provider(verdict)

@@ -1,7 +1,6 @@
 package sla
 
 import (
-	"slices"
 	"time"
 
 	"rescued/events"
@@ -12,89 +11,118 @@ import (
 // that was given under it, and never edited. Make one with ParsePolicy, which
 // refuses what cannot be meant; the methods of a Policy trust that check.
 type Policy struct {
-	Name          string           `json:"name" doc:"Stable name, such as example-45." example:"example-45"`
-	Version       int              `json:"version" doc:"Counts up from 1; a change is a new version." example:"1"`
-	Title         Words            `json:"title" doc:"What it promises, in a line."`
-	EffectiveFrom *time.Time       `json:"effective_from,omitempty" doc:"Requests accepted from this moment on may use it; missing means always."`
-	ClockStart    ClockStart       `json:"clock_start" enum:"request_accepted" doc:"What starts the promise clock."`
-	Promises      []PromiseRule    `json:"promises" doc:"The first rule that matches gives the promise; the last must match everything."`
-	Pauses        []PauseRule      `json:"pauses" doc:"What may stop the clock for a while, and for how long at most."`
-	GraceS        int64            `json:"grace_s" doc:"An arrival late by no more than this, in seconds, is on time. Beyond it, lateness counts from the deadline."`
-	Compensation  CompensationRule `json:"compensation" doc:"What lateness pays."`
+	Name          string     `json:"name" doc:"Stable name, such as example-45." example:"example-45" pattern:"^[a-z][a-z0-9_-]{0,62}$"`
+	Version       int        `json:"version" doc:"Counts up from 1; a change is a new version." example:"1" minimum:"1"`
+	Title         Words      `json:"title" doc:"What it promises, in a line."`
+	EffectiveFrom *time.Time `json:"effective_from,omitempty" doc:"Requests accepted from this moment on may use it; missing means always."`
+	EffectiveTo   *time.Time `json:"effective_to,omitempty" doc:"Requests accepted from this moment on may not use it; missing means until another version takes over."`
+	AppliesTo     Match      `json:"applies_to,omitzero" doc:"Whom this policy is for, when another one is the service's own; missing means whoever no other policy names."`
+	TimeZone      string     `json:"time_zone,omitempty" doc:"Time zone of hours, as the IANA database names it." example:"Asia/Shanghai"`
+
+	ClockStart ClockStart    `json:"clock_start" enum:"request_accepted,location_confirmed,scheduled_time,motorway_handed_over" doc:"What starts the promise clock."`
+	Waiting    StartMissing  `json:"while_start_missing,omitzero" doc:"What holds while the fact that starts the clock is not known; required unless the clock starts with acceptance."`
+	Promises   []PromiseRule `json:"promises" doc:"The first rule that matches gives the promise; the last must match everything."`
+	Pauses     []PauseRule   `json:"pauses" doc:"What may stop the clock for a while, and for how long at most."`
+	ArrivalBy  ArrivalProof  `json:"arrival,omitzero" doc:"What proves an arrival; missing means that the earliest proof of any kind does."`
+	GraceS     int64         `json:"grace_s" doc:"An arrival late by no more than this, in seconds, is on time. Beyond it, lateness counts from the deadline."`
+
+	Compensation CompensationRule `json:"compensation" doc:"What lateness pays."`
 	// LateCancellation is what an owner gets who gives up after the deadline.
-	// Cancelling before the deadline always pays nothing.
-	LateCancellation CancellationRule `json:"late_cancellation" enum:"tier_reached,nothing" doc:"What cancelling after the deadline pays; before it, nothing is owed."`
-	Approval         Approval         `json:"approval,omitzero" doc:"Which compensations finance must look at; missing means each one, and one approver is enough."`
-	Bearers          Bearers          `json:"bearers,omitzero" doc:"Who bears a compensation; missing means the platform."`
-	Caps             Caps             `json:"caps,omitzero" doc:"Most that is paid; missing means no limit."`
+	LateCancellation    PayKind         `json:"late_cancellation" enum:"tier_reached,nothing,fixed" doc:"What cancelling after the deadline pays: as an arrival at that moment would, nothing, or late_cancellation_fen."`
+	LateCancellationFen Fen             `json:"late_cancellation_fen,omitempty" doc:"What it pays when fixed, in fen."`
+	EarlyCancellation   PayRule         `json:"early_cancellation,omitzero" doc:"What cancelling before the deadline pays: nothing, also when missing, or a fixed amount."`
+	GoneOnArrival       PayRule         `json:"gone_on_arrival,omitzero" doc:"What a late arrival at a place where the car is gone pays; missing means what any late arrival does."`
+	NoCoverage          PayRule         `json:"no_coverage,omitzero" doc:"What is paid when it is called off because nobody can come; missing means what any cancellation pays."`
+	Exclusions          []ExclusionRule `json:"exclusions,omitempty" doc:"What excuses a lateness; of those that hold, the first counts."`
+
+	Approval Approval `json:"approval,omitzero" doc:"Which compensations finance must look at; missing means each one, and one approver is enough."`
+	Bearers  Bearers  `json:"bearers,omitzero" doc:"Who bears a compensation; missing means the platform."`
+	Caps     Caps     `json:"caps,omitzero" doc:"Most that is paid; missing means no limit."`
 }
 
 // Words is a sentence in both languages of the pages.
 type Words struct {
-	ZH string `json:"zh" doc:"Chinese."`
-	EN string `json:"en" doc:"English."`
+	ZH string `json:"zh" doc:"Chinese." minLength:"1"`
+	EN string `json:"en" doc:"English." minLength:"1"`
 }
 
 // ClockStart is what starts the promise clock.
 type ClockStart string
 
-// StartAccepted starts the clock when the request is accepted.
-const StartAccepted ClockStart = "request_accepted"
+// What can start a clock. All but the first are facts that may come later, and
+// a clock never starts before acceptance.
+const (
+	StartAccepted   ClockStart = "request_accepted"
+	StartLocated    ClockStart = "location_confirmed"
+	StartScheduled  ClockStart = "scheduled_time"       // the time help was agreed for
+	StartHandedOver ClockStart = "motorway_handed_over" // a motorway's own service has brought the car to us
+)
+
+// ClockStarts lists what can start a clock.
+func ClockStarts() []ClockStart {
+	return []ClockStart{StartAccepted, StartLocated, StartScheduled, StartHandedOver}
+}
+
+// fact is the kind of fact that starts the clock; empty for acceptance.
+func (s ClockStart) fact() FactKind {
+	switch s {
+	case StartLocated:
+		return FactLocated
+	case StartScheduled:
+		return FactScheduled
+	case StartHandedOver:
+		return FactHandedOver
+	}
+	return ""
+}
+
+// StartMissing says what holds while the fact that starts the clock is not
+// known.
+type StartMissing struct {
+	Then     MissingThen `json:"then" enum:"run,wait" doc:"run: the clock runs from acceptance, and anew from the fact if that comes before the deadline; wait: the clock does not run."`
+	LongestS int64       `json:"longest_s,omitempty" doc:"With wait: the clock starts by itself so many seconds after acceptance; missing means that it waits without end."`
+}
+
+// MissingThen is what the clock does while its start is not known.
+type MissingThen string
+
+// What a clock does whose start is not known.
+const (
+	MissingRun  MissingThen = "run"
+	MissingWait MissingThen = "wait"
+)
 
 // PromiseRule promises an arrival within Minutes to the requests it matches.
 type PromiseRule struct {
-	Rule    string `json:"rule" doc:"Name of the rule, unique in the policy." example:"urban"`
-	When    Match  `json:"when" doc:"Whom it is for; an empty match is everybody."`
-	Minutes int    `json:"minutes" doc:"Promised response in minutes." example:"45"`
-	Reason  Words  `json:"reason" doc:"The rule in words, as the owner reads it."`
+	Rule       string       `json:"rule" doc:"Name of the rule, unique in the policy." example:"urban" pattern:"^[a-z][a-z0-9_-]{0,62}$"`
+	When       Match        `json:"when" doc:"Whom it is for; an empty match is everybody."`
+	Minutes    int          `json:"minutes" doc:"Promised response in minutes." example:"45" minimum:"1"`
+	Reason     Words        `json:"reason" doc:"The rule in words, as the owner reads it."`
+	ClockStart ClockStart   `json:"clock_start,omitempty" enum:"request_accepted,location_confirmed,scheduled_time,motorway_handed_over" doc:"What starts the clock of these requests; missing means what the policy says."`
+	Waiting    StartMissing `json:"while_start_missing,omitzero" doc:"As in the policy; needed with a clock_start of its own, unless that is acceptance."`
 }
 
-// Match narrows a rule. A list that is missing or empty matches anything; all
-// lists given must match.
-type Match struct {
-	Tiers       []string           `json:"tiers,omitempty" doc:"urban, county"`
-	RoadClasses []string           `json:"road_classes,omitempty" doc:"urban, rural, motorway"`
-	Problems    []string           `json:"problems,omitempty" doc:"As in a request."`
-	Priorities  []int              `json:"priorities,omitempty" doc:"0 danger to life, 1 exposed, 2 normal"`
-	Areas       []string           `json:"areas,omitempty" doc:"Area identifiers."`
-	Partners    []events.PartnerID `json:"partners,omitempty" doc:"Partners whose requests these are."`
+// ArrivalProof says what proves an arrival.
+type ArrivalProof struct {
+	Evidence      []string `json:"evidence" enum:"gps,code,tap,owner,operator" doc:"Kinds of proof that stop the clock, the best first. Of a crew's arrival the best kind there is decides the time. A kind not listed does not stop the clock."`
+	DisagreementS int64    `json:"disagreement_s,omitempty" doc:"Proofs of one arrival that lie further apart than this, in seconds, are for a person to look at; missing means never."`
 }
 
-// PauseRule lets the clock stand still for one reason. A pause longer than
-// LongestS seconds ends by itself; a reason without a rule never counts.
-type PauseRule struct {
-	Reason   string `json:"reason" doc:"Stable code, such as owner_unreachable."`
-	Words    Words  `json:"words" doc:"The reason in words."`
-	LongestS int64  `json:"longest_s" doc:"Longest pause in seconds."`
-}
+// PayKind names what an ending other than an arrival pays.
+type PayKind string
 
-// CompensationKind names a way to work out an amount.
-type CompensationKind string
-
-// KindTiers pays a fixed amount per band of lateness.
-const KindTiers CompensationKind = "tiers"
-
-// CompensationRule is how lateness becomes money.
-type CompensationRule struct {
-	Kind  CompensationKind `json:"kind" enum:"tiers" doc:"How the amount is worked out."`
-	Tiers []Tier           `json:"tiers" doc:"Bands of lateness, joined without gap or overlap; the last has no end."`
-}
-
-// Tier pays Fen for a lateness of more than OverS and at most UpToS seconds:
-// exactly ten minutes late is still the tier that goes up to ten minutes.
-type Tier struct {
-	OverS int64  `json:"over_s" doc:"Later than this, in seconds."`
-	UpToS *int64 `json:"up_to_s,omitempty" doc:"And at most this late, in seconds; missing in the last tier."`
-	Fen   Fen    `json:"fen" doc:"Owed, in fen."`
-}
-
-// CancellationRule is what a cancellation after the deadline pays.
-type CancellationRule string
-
+// What can be paid.
 const (
-	PayTierReached CancellationRule = "tier_reached" // as an arrival at that moment would
-	PayNothing     CancellationRule = "nothing"
+	PayTierReached PayKind = "tier_reached" // as an arrival at that moment would
+	PayNothing     PayKind = "nothing"
+	PayFixed       PayKind = "fixed"
 )
+
+// PayRule is what one way of ending pays; the zero rule is no rule.
+type PayRule struct {
+	Pays PayKind `json:"pays" enum:"tier_reached,nothing,fixed" doc:"tier_reached: as an arrival at that moment would."`
+	Fen  Fen     `json:"fen,omitempty" doc:"The fixed amount, in fen."`
+}
 
 // Facts is what a promise may depend on, besides the moment.
 type Facts struct {
@@ -108,24 +136,14 @@ type Facts struct {
 	Weather   string           // the gravest declared weather mode, of WeatherModes; empty is normal
 }
 
-// The weather modes besides the levels of an alert.
-const (
-	WeatherNormal = "normal"
-	WeatherStorm  = "storm" // storm mode was declared
-)
-
-// WeatherModes lists the weather modes, the lightest first: normal, the level
-// of the gravest weather alert in force, or storm.
-func WeatherModes() []string {
-	return append(append([]string{WeatherNormal}, AlertLevels()...), WeatherStorm)
-}
-
 // Promise is what the owner of a request accepted at that moment is shown:
-// the first rule that matches, its minutes, and the deadline they make.
+// the first rule that matches, its minutes, and the deadline they make. When
+// the clock starts with something that has not happened yet, that is the
+// earliest the deadline can be.
 func (p Policy) Promise(at time.Time, facts Facts) events.Promise {
 	rule := p.Promises[len(p.Promises)-1] // matches everything
 	for _, r := range p.Promises {
-		if r.When.holds(facts) {
+		if r.When.holds(micro(at), facts, p.zone()) {
 			rule = r
 			break
 		}
@@ -141,48 +159,27 @@ func (p Policy) Promise(at time.Time, facts Facts) events.Promise {
 	}
 }
 
-func (m Match) holds(f Facts) bool {
-	return among(m.Tiers, f.Tier) && among(m.RoadClasses, f.RoadClass) && among(m.Problems, f.Problem) &&
-		among(m.Priorities, f.Priority) && among(m.Areas, f.Area) && among(m.Partners, f.PartnerID)
-}
-
-func (m Match) everything() bool {
-	return len(m.Tiers)+len(m.RoadClasses)+len(m.Problems)+len(m.Priorities)+len(m.Areas)+len(m.Partners) == 0
-}
-
-func among[T comparable](list []T, v T) bool { return len(list) == 0 || slices.Contains(list, v) }
-
-// pay is the amount for a lateness beyond the grace, and the number of its
-// tier, from 1.
-func (c CompensationRule) pay(late time.Duration) (Fen, int) {
-	for i, t := range c.Tiers {
-		if t.UpToS == nil || late <= seconds(*t.UpToS) {
-			return t.Fen, i + 1
-		}
-	}
-	return 0, 0
-}
-
-// rule finds a promise rule by its name; nil when the policy has none such.
-func (p Policy) rule(name string) *PromiseRule {
+// rule finds a promise rule by its name, and its number from 1; nil when the
+// policy has none such.
+func (p Policy) rule(name string) (*PromiseRule, int) {
 	for i := range p.Promises {
 		if p.Promises[i].Rule == name {
-			return &p.Promises[i]
+			return &p.Promises[i], i + 1
 		}
 	}
-	return nil
+	return nil, 0
+}
+
+// starting is what starts the clock of a promise by that rule, and what holds
+// until it is known.
+func (p Policy) starting(rule string) (ClockStart, StartMissing) {
+	if r, _ := p.rule(rule); r != nil && r.ClockStart != "" {
+		return r.ClockStart, r.Waiting
+	}
+	return p.ClockStart, p.Waiting
 }
 
 func (p Policy) grace() time.Duration { return seconds(p.GraceS) }
-
-func (p Policy) pause(reason string) *PauseRule {
-	for i := range p.Pauses {
-		if p.Pauses[i].Reason == reason {
-			return &p.Pauses[i]
-		}
-	}
-	return nil
-}
 
 func seconds(n int64) time.Duration { return time.Duration(n) * time.Second }
 

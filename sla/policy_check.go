@@ -1,12 +1,9 @@
 package sla
 
 import (
-	"bytes"
 	_ "embed" // the default policy
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -36,68 +33,31 @@ const (
 	maxBudget  = Fen(100_000_000_000) // a thousand million yuan
 )
 
-// The words a match may use, as requests carry them. A misspelt one would
-// never match, silently.
-var (
-	tierWords    = []string{"urban", "county"}
-	roadWords    = []string{"urban", "rural", "motorway"}
-	problemWords = []string{
-		"battery_jump", "battery_replace", "tyre", "fuel", "ev_charge", "ev_fault", "lockout",
-		"tow_flatbed", "tow_wheel_lift", "winch", "accident", "garage_extraction", "heavy", "other",
-	}
-)
-
 var nameForm = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,62}$`)
 
 // ParsePolicy reads a policy document. What is wrong with it is one
-// fault.Invalid that names every wrong field at once; of fields it does not
-// know, the first.
+// fault.Invalid that names every wrong field at once: those it does not know,
+// those that are repeated or of a wrong type, and those that cannot be meant.
 func ParsePolicy(document []byte) (Policy, error) {
 	var p Policy
-	var fields []fault.Field
-	dec := json.NewDecoder(bytes.NewReader(document))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&p); err != nil {
-		field, fatal := decodeField(err)
-		if fatal {
-			return Policy{}, fault.InvalidFields([]fault.Field{field})
-		}
-		fields = append(fields, field)
-		p = Policy{}
-		// Go on without the strictness, so that one misspelt word does not
-		// hide the other mistakes.
-		if err := json.Unmarshal(document, &p); err != nil {
-			if again, _ := decodeField(err); again != field {
-				fields = append(fields, again)
-			}
-		}
-	} else if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		fields = append(fields, fault.Field{Field: "", Code: "json", Detail: "there is something after the end of the document; remove it"})
+	fields := readStrictly(document, &p)
+	if len(fields) == 1 && fields[0].Code == "json" {
+		return Policy{}, fault.InvalidFields(fields)
 	}
-	fields = append(fields, p.wrong()...)
+	// A field that could not be read is not complained about twice.
+	unread := map[string]bool{}
+	for _, f := range fields {
+		unread[f.Field] = true
+	}
+	for _, f := range p.wrong() {
+		if !unread[f.Field] {
+			fields = append(fields, f)
+		}
+	}
 	if len(fields) > 0 {
 		return Policy{}, fault.InvalidFields(fields)
 	}
 	return p, nil
-}
-
-// decodeField puts a decoding error in the form of a wrong field; fatal means
-// that the document cannot be read further.
-func decodeField(err error) (f fault.Field, fatal bool) {
-	var wrongType *json.UnmarshalTypeError
-	var syntax *json.SyntaxError
-	switch {
-	case errors.As(err, &wrongType):
-		return fault.Field{Field: wrongType.Field, Code: "type", Detail: fmt.Sprintf("is a %s; it must be %s", wrongType.Value, wrongType.Type)}, false
-	case errors.As(err, &syntax):
-		return fault.Field{Code: "json", Detail: fmt.Sprintf("is not JSON at byte %d: %s", syntax.Offset, syntax)}, true
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return fault.Field{Code: "json", Detail: "ends before the document is complete"}, true
-	}
-	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
-		return fault.Field{Field: strings.Trim(name, `"`), Code: "unknown", Detail: "is not a field of a policy; correct or remove it"}, false
-	}
-	return fault.Field{Code: "json", Detail: err.Error()}, false
 }
 
 // complaints gathers wrong fields.
@@ -124,15 +84,38 @@ func (p Policy) wrong() []fault.Field {
 	c.check(nameForm.MatchString(p.Name), "name", "form", "must be lower-case letters, digits, - and _, beginning with a letter")
 	c.check(p.Version >= 1, "version", "range", "must be 1 or more")
 	c.words("title", p.Title)
-	c.check(p.ClockStart == StartAccepted, "clock_start", "value", "must be %s", StartAccepted)
+	if p.EffectiveTo != nil {
+		c.check(p.EffectiveFrom == nil || p.EffectiveFrom.Before(*p.EffectiveTo), "effective_to", "range", "must be later than effective_from")
+	}
+	p.AppliesTo.wrong(&c, "applies_to", p.TimeZone)
+	if _, err := zoneNamed(p.TimeZone); err != nil || p.TimeZone == "Local" {
+		c.add("time_zone", "value", "%q is unknown; it must be a name of the IANA database, such as Asia/Shanghai", p.TimeZone)
+	}
+	p.ClockStart.wrong(&c, "clock_start", "while_start_missing", p.Waiting)
 	c.check(p.GraceS >= 0 && p.GraceS <= maxSeconds, "grace_s", "range", "must be between 0 and %d seconds", maxSeconds)
-	c.check(p.LateCancellation == PayTierReached || p.LateCancellation == PayNothing,
-		"late_cancellation", "value", "must be %s or %s", PayTierReached, PayNothing)
+	c.oneOf("late_cancellation", string(p.LateCancellation), wordsOf([]PayKind{PayTierReached, PayNothing, PayFixed}))
+	wrongFixed(&c, "late_cancellation_fen", p.LateCancellation, p.LateCancellationFen)
+	p.EarlyCancellation.wrong(&c, "early_cancellation", PayNothing, PayFixed)
+	p.GoneOnArrival.wrong(&c, "gone_on_arrival", PayTierReached, PayNothing, PayFixed)
+	p.NoCoverage.wrong(&c, "no_coverage", PayTierReached, PayNothing, PayFixed)
 	p.wrongPromises(&c)
 	p.wrongPauses(&c)
-	p.Compensation.wrong(&c)
+	p.ArrivalBy.wrong(&c)
+	p.Compensation.wrong(&c, p.Bearers.ServiceFeeFen)
+	p.wrongExclusions(&c)
 	p.wrongMoney(&c)
 	return c
+}
+
+func (s ClockStart) wrong(c *complaints, field, waiting string, w StartMissing) {
+	c.oneOf(field, string(s), wordsOf(ClockStarts()))
+	if s.fact() == "" {
+		c.check(w == (StartMissing{}), waiting, "unused", "does not belong to a clock that starts with %s; remove it", StartAccepted)
+		return
+	}
+	c.oneOf(waiting+".then", string(w.Then), wordsOf([]MissingThen{MissingRun, MissingWait}))
+	c.check(w.LongestS >= 0 && w.LongestS <= maxSeconds, waiting+".longest_s", "range", "must be between 0 and %d seconds", maxSeconds)
+	c.check(w.Then != MissingRun || w.LongestS == 0, waiting+".longest_s", "unused", "belongs to wait only; remove it")
 }
 
 func (p Policy) wrongPromises(c *complaints) {
@@ -149,10 +132,15 @@ func (p Policy) wrongPromises(c *complaints) {
 		}
 		c.check(r.Minutes >= 1 && r.Minutes <= maxMinutes, at+".minutes", "range", "must be between 1 and %d", maxMinutes)
 		c.words(at+".reason", r.Reason)
-		r.When.wrong(c, at+".when")
-		if catchAll >= 0 {
-			c.add(at, "unreachable", "is never reached: promises[%d] matches everything before it", catchAll)
-		} else if r.When.everything() {
+		r.When.wrong(c, at+".when", p.TimeZone)
+		if r.ClockStart != "" {
+			r.ClockStart.wrong(c, at+".clock_start", at+".while_start_missing", r.Waiting)
+		} else {
+			c.check(r.Waiting == (StartMissing{}), at+".while_start_missing", "unused", "belongs to a clock_start of the rule's own; give one or remove it")
+		}
+		before := slices.IndexFunc(p.Promises[:i], func(b PromiseRule) bool { return b.When.covers(r.When) })
+		c.check(before < 0, at, "unreachable", "is never reached: promises[%d] matches all that it matches", before)
+		if r.When.everything() && catchAll < 0 {
 			catchAll = i
 		}
 	}
@@ -161,79 +149,27 @@ func (p Policy) wrongPromises(c *complaints) {
 	}
 }
 
-func (m Match) wrong(c *complaints, at string) {
-	for _, list := range []struct {
-		name         string
-		given, known []string
-	}{
-		{"tiers", m.Tiers, tierWords},
-		{"road_classes", m.RoadClasses, roadWords},
-		{"problems", m.Problems, problemWords},
-	} {
-		for i, word := range list.given {
-			c.check(slices.Contains(list.known, word), fmt.Sprintf("%s.%s[%d]", at, list.name, i), "value",
-				"%q is unknown; it must be one of %s", word, strings.Join(list.known, ", "))
+// covers reports whether m matches all that n matches, as far as the lists
+// show it: each of m's is missing or has all that n's has.
+func (m Match) covers(n Match) bool {
+	a, b := reflect.ValueOf(m), reflect.ValueOf(n)
+	for i := range a.NumField() {
+		wide, narrow := a.Field(i), b.Field(i)
+		if wide.Len() == 0 {
+			continue
+		}
+		if narrow.Len() == 0 {
+			return false
+		}
+		has := map[any]bool{}
+		for j := range wide.Len() {
+			has[wide.Index(j).Interface()] = true
+		}
+		for j := range narrow.Len() {
+			if !has[narrow.Index(j).Interface()] {
+				return false
+			}
 		}
 	}
-	for i, n := range m.Priorities {
-		c.check(n >= 0 && n <= 2, fmt.Sprintf("%s.priorities[%d]", at, i), "range", "must be 0, 1 or 2")
-	}
-	for i, id := range m.Partners {
-		c.check(!id.IsZero(), fmt.Sprintf("%s.partners[%d]", at, i), "required", "is empty; name a partner as ptn_…")
-	}
-	for i, area := range m.Areas {
-		c.check(area != "", fmt.Sprintf("%s.areas[%d]", at, i), "required", "is empty; name an area")
-	}
-}
-
-func (p Policy) wrongPauses(c *complaints) {
-	seen := map[string]int{}
-	for i, r := range p.Pauses {
-		at := fmt.Sprintf("pauses[%d]", i)
-		c.check(nameForm.MatchString(r.Reason), at+".reason", "form", "must be lower-case letters, digits, - and _, beginning with a letter")
-		if first, twice := seen[r.Reason]; twice {
-			c.add(at+".reason", "repeated", "%q is already the reason of pauses[%d]", r.Reason, first)
-		} else {
-			seen[r.Reason] = i
-		}
-		c.words(at+".words", r.Words)
-		c.check(r.LongestS >= 1 && r.LongestS <= maxSeconds, at+".longest_s", "range", "must be between 1 and %d seconds", maxSeconds)
-	}
-}
-
-func (r CompensationRule) wrong(c *complaints) {
-	const field = "compensation"
-	c.check(r.Kind == KindTiers, field+".kind", "value", "must be %s", KindTiers)
-	if len(r.Tiers) == 0 {
-		c.add(field+".tiers", "required", "is empty; say what lateness pays")
-		return
-	}
-	var reached int64 // seconds covered so far
-	for i, t := range r.Tiers {
-		at := fmt.Sprintf("%s.tiers[%d]", field, i)
-		last := i == len(r.Tiers)-1
-		switch {
-		case i == 0 && t.OverS != 0:
-			c.add(at+".over_s", "gap", "must be 0: the first tier begins with the first microsecond of lateness")
-		case i > 0 && t.OverS < reached:
-			c.add(at+".over_s", "overlap", "overlaps tiers[%d], which goes up to %d s; it must be %d", i-1, reached, reached)
-		case i > 0 && t.OverS > reached:
-			c.add(at+".over_s", "gap", "leaves a gap after tiers[%d], which goes up to %d s; it must be %d", i-1, reached, reached)
-		}
-		switch {
-		case t.UpToS == nil && !last:
-			c.add(at+".up_to_s", "required", "is missing; only the last tier has no end")
-			reached = t.OverS
-		case t.UpToS == nil:
-		case last:
-			c.add(at+".up_to_s", "endless", "must be left out: the last tier has no end, or a longer wait would pay nothing")
-		case *t.UpToS <= t.OverS || *t.UpToS > maxSeconds:
-			c.add(at+".up_to_s", "range", "must be more than over_s (%d) and at most %d", t.OverS, maxSeconds)
-			reached = t.OverS
-		default:
-			reached = *t.UpToS
-		}
-		c.check(t.Fen >= 0 && t.Fen <= maxFen, at+".fen", "range", "must be between 0 and %d fen", maxFen)
-		c.check(i == 0 || t.Fen >= r.Tiers[i-1].Fen, at+".fen", "falls", "is less than the tier before; a longer wait must not pay less")
-	}
+	return true
 }

@@ -76,7 +76,7 @@ func TestMoneyOfAPolicyIsChecked(t *testing.T) {
 		"capped by nothing":    {"bearers", m{"platform_pct": 50, "provider_pct": 50, "partner_pct": 0, "cap_by_service_fee": true}, []string{"bearers.service_fee_fen required"}},
 		"case above month":     {"caps", m{"per_case_fen": 2, "per_vehicle_month_fen": 1}, []string{"caps.per_case_fen range"}},
 		"budget":               {"caps", m{"budget_fen": int64(1) << 50}, []string{"caps.budget_fen range"}},
-		"an unknown bearer":    {"bearers", m{"platform_pct": 100, "provider_pct": 0, "partner_pct": 0, "driver_pct": 0}, []string{"driver_pct unknown"}},
+		"an unknown bearer":    {"bearers", m{"platform_pct": 100, "provider_pct": 0, "partner_pct": 0, "driver_pct": 0}, []string{"bearers.driver_pct unknown"}},
 	} {
 		_, err := sla.ParsePolicy(edit(t, func(doc m) { doc[c.field] = c.value }))
 		require.Equal(t, c.want, codes(err), name)

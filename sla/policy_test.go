@@ -98,7 +98,7 @@ func TestWhatIsNoPolicy(t *testing.T) {
 	}
 	wrong := strings.Replace(string(example(t)), `"minutes": 60`, `"minutes": "sixty"`, 1)
 	_, err := sla.ParsePolicy([]byte(wrong))
-	require.ErrorContains(t, err, "minutes: is a string; it must be int")
+	require.ErrorContains(t, err, "promises[0].minutes: is a string; it must be a whole number")
 }
 
 func TestTiersMustJoin(t *testing.T) {

@@ -122,23 +122,25 @@ var guaranteeColumnNames = []string{
 	"promise_minutes", "promise_due_at", "promise_rule", "promise_reason", "policy", "policy_version",
 	"expected_at", "at_risk_at", "breached_at", "waived_at", "waived_why",
 	"outcome", "cancelled", "due_at", "stopped_at", "late_us", "owed_fen", "review", "reasons", "changed_at", "import_id", "provider_id",
+	"started_at", "raw_fen", "uncapped_fen", "excluded", "spent_vehicle_fen",
 }
 
 var guaranteeColumns = strings.Join(guaranteeColumnNames, ", ")
 
 func scanGuarantee(row pgx.CollectableRow) (Guarantee, error) {
 	var g Guarantee
-	var expected, atRisk, breached, waived, stopped *time.Time
+	var expected, atRisk, breached, waived, stopped, started *time.Time
 	var lateUS int64
 	p, v := &g.Promise, &g.Verdict
 	err := row.Scan(&g.ID, &g.RequestID, &g.Area, &g.Tier, &g.Priority, &g.PartnerID,
 		&g.RoadClass, &g.Problem, &g.Product, &g.Weather, &g.State, &g.Version, &g.OpenedAt,
 		&p.Minutes, &p.DueAt, &p.Rule, &p.Reason, &p.Policy, &p.PolicyVersion,
 		&expected, &atRisk, &breached, &waived, &g.WaivedWhy,
-		&v.Outcome, &v.Cancelled, &v.DueAt, &stopped, &lateUS, &v.Fen, &v.Review, &v.Reasons, &g.ChangedAt, &g.ImportID, &g.ProviderID)
+		&v.Outcome, &v.Cancelled, &v.DueAt, &stopped, &lateUS, &v.Fen, &v.Review, &v.Reasons, &g.ChangedAt, &g.ImportID, &g.ProviderID,
+		&started, &v.RawFen, &v.UncappedFen, &v.Excluded, &g.SpentVehicleFen)
 	g.OpenedAt, p.DueAt, v.DueAt, g.ChangedAt = g.OpenedAt.UTC(), p.DueAt.UTC(), v.DueAt.UTC(), g.ChangedAt.UTC()
 	g.ExpectedAt, g.AtRiskAt, g.BreachedAt, g.WaivedAt = utc(expected), utc(atRisk), utc(breached), utc(waived)
-	v.StoppedAt, v.Late = utc(stopped), time.Duration(lateUS)*time.Microsecond
+	v.StartedAt, v.StoppedAt, v.Late = utc(started), utc(stopped), time.Duration(lateUS)*time.Microsecond
 	return g, err
 }
 
@@ -151,6 +153,7 @@ func (g Guarantee) values() []any {
 		p.Minutes, p.DueAt, p.Rule, p.Reason, p.Policy, p.PolicyVersion,
 		nullable(g.ExpectedAt), nullable(g.AtRiskAt), nullable(g.BreachedAt), nullable(g.WaivedAt), g.WaivedWhy,
 		string(v.Outcome), v.Cancelled, v.DueAt, nullable(v.StoppedAt), v.Late.Microseconds(), int64(v.Fen), v.Review, v.Reasons, g.ChangedAt, g.ImportID, g.ProviderID,
+		nullable(v.StartedAt), int64(v.RawFen), int64(v.UncappedFen), v.Excluded, int64(g.SpentVehicleFen),
 	}
 }
 
@@ -174,12 +177,14 @@ func updateGuarantee(ctx context.Context, tx pgx.Tx, g Guarantee) error {
 		UPDATE sla.guarantees SET state = $3, version = $2,
 			expected_at = $4, at_risk_at = $5, breached_at = $6, waived_at = $7, waived_why = $8,
 			outcome = $9, cancelled = $10, due_at = $11, stopped_at = $12, late_us = $13, owed_fen = $14,
-			review = $15, reasons = $16, changed_at = $17, provider_id = $18
+			review = $15, reasons = $16, changed_at = $17, provider_id = $18,
+			started_at = $19, raw_fen = $20, uncapped_fen = $21, excluded = $22, spent_vehicle_fen = $23
 		WHERE id = $1 AND version = $2 - 1`,
 		g.ID, g.Version, g.State,
 		nullable(g.ExpectedAt), nullable(g.AtRiskAt), nullable(g.BreachedAt), nullable(g.WaivedAt), g.WaivedWhy,
 		v.Outcome, v.Cancelled, v.DueAt, nullable(v.StoppedAt), v.Late.Microseconds(), v.Fen,
-		v.Review, v.Reasons, g.ChangedAt, g.ProviderID)
+		v.Review, v.Reasons, g.ChangedAt, g.ProviderID,
+		nullable(v.StartedAt), v.RawFen, v.UncappedFen, v.Excluded, g.SpentVehicleFen)
 	if err == nil && tag.RowsAffected() != 1 {
 		return ErrStale
 	}
@@ -225,11 +230,11 @@ func lockAtRisk(ctx context.Context, tx pgx.Tx, now, soon time.Time, limit int) 
 		SELECT `+guaranteeColumns+` FROM sla.guarantees
 		WHERE id IN (
 			(SELECT id FROM sla.guarantees
-			 WHERE state = 'armed' AND import_id IS NULL AND at_risk_at IS NULL AND review = '' AND due_at BETWEEN $1 AND $2
+			 WHERE state = 'armed' AND import_id IS NULL AND at_risk_at IS NULL AND started_at IS NOT NULL AND review = '' AND due_at BETWEEN $1 AND $2
 			 ORDER BY due_at LIMIT $3)
 			UNION ALL
 			(SELECT id FROM sla.guarantees
-			 WHERE state = 'armed' AND import_id IS NULL AND at_risk_at IS NULL AND review = '' AND expected_at > due_at AND due_at >= $1
+			 WHERE state = 'armed' AND import_id IS NULL AND at_risk_at IS NULL AND started_at IS NOT NULL AND review = '' AND expected_at > due_at AND due_at >= $1
 			 ORDER BY due_at LIMIT $3))
 		AND state = 'armed' AND at_risk_at IS NULL
 		ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED`, now, soon, limit)
