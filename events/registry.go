@@ -34,6 +34,7 @@ var registered = []Event{
 	HistoryImported{},
 	ImportChanged{},
 	ExportMade{},
+	ChargebackChanged{},
 }
 
 var byType = func() map[string]Event {

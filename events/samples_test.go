@@ -89,6 +89,8 @@ func samples() []events.Event {
 		events.ExportMade{ExportID: events.IDFromUUID[events.ExportID](u(9)), What: "compensations", Format: "csv", Filter: `{"state":"paid"}`, Lines: 2, TotalFen: 4000,
 			Digest: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", LedgerSeq: 12, LedgerHash: "60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752",
 			Failed: "the client left", MadeAt: after(3 * time.Hour)},
+		events.ChargebackChanged{CompensationID: cmp, RequestID: req, Area: area, Bearer: "provider", BearerID: events.IDFromUUID[events.ProviderID](u(7)).String(),
+			State: "reversed", Fen: 800, FaultPct: 75, ChangedAt: after(4 * time.Hour), Reason: "the road was closed"},
 	}
 }
 

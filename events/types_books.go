@@ -25,3 +25,26 @@ func (e ExportMade) Stream() (Topic, string) { return TopicCompensations, e.Expo
 
 // Subject is the export.
 func (e ExportMade) Subject() string { return e.ExportID.String() }
+
+// ChargebackChanged: a part of a compensation was charged to somebody besides
+// the platform, or that was taken back.
+type ChargebackChanged struct {
+	CompensationID CompensationID `json:"compensation_id"`
+	RequestID      RequestID      `json:"request_id"`
+	Area           string         `json:"area"`
+	Bearer         string         `json:"bearer"`    // provider or partner
+	BearerID       string         `json:"bearer_id"` // prv_… or ptn_…
+	State          string         `json:"state"`     // charged or reversed
+	Fen            int64          `json:"fen"`
+	FaultPct       int            `json:"fault_pct"` // the provider's part of the fault
+	ChangedAt      time.Time      `json:"changed_at"`
+	Reason         string         `json:"reason,omitempty"` // why it was taken back
+}
+
+func (ChargebackChanged) EventType() string { return "cn.rescue.chargeback.changed.v1" }
+
+// Stream: with the compensation, by request.
+func (e ChargebackChanged) Stream() (Topic, string) { return TopicCompensations, e.RequestID.String() }
+
+// Subject is the request.
+func (e ChargebackChanged) Subject() string { return e.RequestID.String() }

@@ -30,6 +30,8 @@
 //	            approved  batch → batched · dispute → disputed · void → void
 //	            batched   unbatch, bounce → approved · pay → paid
 //
+//	Chargeback  charged   reverse → reversed
+//
 //	Batch       draft     add, remove → draft · seal → sealed · discard → discarded
 //	            sealed    approve → approved · reject → discarded
 //	            approved  submit → submitted

@@ -20,6 +20,7 @@ func (s *Service) Register(api huma.API) {
 	s.registerLedger(api)
 	s.registerImports(api)
 	s.registerExports(api)
+	s.registerChargebacks(api)
 }
 
 func operation(id, method, path, summary, about string) huma.Operation {

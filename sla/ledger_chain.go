@@ -279,5 +279,12 @@ func (c *LedgerCheck) reckon(ctx context.Context, tx pgx.Tx, now time.Time) (err
 	for _, w := range wrong {
 		c.find("%s", w)
 	}
+	if err != nil {
+		return err
+	}
+	wrong, err = listMischarged(ctx, tx, mostFindings)
+	for _, w := range wrong {
+		c.find("%s", w)
+	}
 	return err
 }

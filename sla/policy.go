@@ -35,9 +35,10 @@ type Policy struct {
 	NoCoverage          PayRule         `json:"no_coverage,omitzero" doc:"What is paid when it is called off because nobody can come; missing means what any cancellation pays."`
 	Exclusions          []ExclusionRule `json:"exclusions,omitempty" doc:"What excuses a lateness; of those that hold, the first counts."`
 
-	Approval Approval `json:"approval,omitzero" doc:"Which compensations finance must look at; missing means each one, and one approver is enough."`
-	Bearers  Bearers  `json:"bearers,omitzero" doc:"Who bears a compensation; missing means the platform."`
-	Caps     Caps     `json:"caps,omitzero" doc:"Most that is paid; missing means no limit."`
+	Approval    Approval         `json:"approval,omitzero" doc:"Which compensations finance must look at; missing means each one, and one approver is enough."`
+	Bearers     Bearers          `json:"bearers,omitzero" doc:"Who bears a compensation; missing means the platform."`
+	Caps        Caps             `json:"caps,omitzero" doc:"Most that is paid; missing means no limit."`
+	Attribution *AttributionRule `json:"attribution,omitempty" doc:"From when on time counts as lost, and by whom; missing means 3 min to assign, 5 min to set out, 5 min beyond the expected arrival, 500 m, orange alert."`
 }
 
 // Words is a sentence in both languages of the pages.

@@ -104,6 +104,7 @@ func (p Policy) wrong() []fault.Field {
 	p.Compensation.wrong(&c, p.Bearers.ServiceFeeFen)
 	p.wrongExclusions(&c)
 	p.wrongMoney(&c)
+	p.wrongAttribution(&c)
 	return c
 }
 

@@ -96,10 +96,16 @@ func stepCompensation(ctx context.Context, tx pgx.Tx, c Compensation, ev Compens
 	if err := updateCompensation(ctx, tx, c); err != nil {
 		return c, whoMayNot(err)
 	}
-	if next == Voided {
-		if err := postVoid(ctx, tx, c, by, now); err != nil {
-			return c, err
+	switch {
+	case next == Voided:
+		if err = postVoid(ctx, tx, c, by, now); err == nil {
+			err = reverseCharges(ctx, tx, c, by, why, now)
 		}
+	case ev == evApprove || ev == evUphold:
+		err = chargeBack(ctx, tx, c, by, now)
+	}
+	if err != nil {
+		return c, err
 	}
 	return c, events.Append(ctx, tx, by, now, c.Version, events.CompensationChanged{
 		CompensationID: c.ID, RequestID: c.RequestID, Area: c.Area, State: string(c.State),

@@ -1,0 +1,217 @@
+package sla_test
+
+import (
+	"math/rand"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"rescued/events"
+	"rescued/sla"
+)
+
+var (
+	provA = events.NewID[events.ProviderID]()
+	provB = events.NewID[events.ProviderID]()
+)
+
+func minute(n float64) time.Time { return opened.Add(time.Duration(n * float64(time.Minute))) }
+
+func assignedFact(crew events.CrewID, of events.ProviderID, at, until time.Time) sla.Fact {
+	return sla.Fact{Kind: sla.FactAssigned, At: at, Until: until, Crew: crew, Provider: of}
+}
+
+func departedFact(crew events.CrewID, at time.Time) sla.Fact {
+	return sla.Fact{Kind: sla.FactDeparted, At: at, Crew: crew}
+}
+
+// part is one party's percentage, told shortly.
+type part struct {
+	party sla.Party
+	of    events.ProviderID
+	pct   int
+}
+
+func partsOf(a sla.Attribution) (list []part) {
+	for _, f := range a.Faults {
+		list = append(list, part{f.Party, f.ProviderID, f.Pct})
+	}
+	return list
+}
+
+// Each story ends with an arrival 60 minutes after the opening, 15 late;
+// example-45 allows 3 min to assign, 5 to set out, 5 beyond the expected time.
+func TestFaultIsWhoseTimeWasLost(t *testing.T) {
+	t.Parallel()
+	p := sla.Example45()
+	came := arrived(crewA, minute(60))
+	gaveBack := func(by events.Role) sla.Fact {
+		return sla.Fact{Kind: sla.FactReleased, Crew: crewB, At: minute(22), Source: "en_route", By: by}
+	}
+	for name, c := range map[string]struct {
+		facts []sla.Fact
+		want  []part
+	}{
+		"assigned late": {
+			[]sla.Fact{assignedFact(crewA, provA, minute(23), minute(58)), departedFact(crewA, minute(25)), came},
+			[]part{{sla.PartyPlatform, events.ProviderID{}, 100}}, // 20 of 20
+		},
+		"set out late": {
+			[]sla.Fact{assignedFact(crewA, provA, minute(2), minute(40)), departedFact(crewA, minute(22)), came},
+			[]part{{sla.PartyProvider, provA, 100}}, // 15 of 15
+		},
+		"both": { // 10 lost by assigning, 30 by setting out
+			[]sla.Fact{assignedFact(crewA, provA, minute(13), minute(40)), departedFact(crewA, minute(48)), came},
+			[]part{{sla.PartyProvider, provA, 75}, {sla.PartyPlatform, events.ProviderID{}, 25}},
+		},
+		"drove longer than it had said": { // 58 min, 20+5 allowed
+			[]sla.Fact{assignedFact(crewA, provA, minute(1), minute(21)), departedFact(crewA, minute(2)), came},
+			[]part{{sla.PartyProvider, provA, 100}},
+		},
+		"nothing took too long, the crew was simply far": {
+			[]sla.Fact{assignedFact(crewA, provA, minute(2), minute(58)), departedFact(crewA, minute(4)), came},
+			[]part{{sla.PartyPlatform, events.ProviderID{}, 100}},
+		},
+		"a crew gave it back": { // 20 with crew B, 3 to bind another, 1 more; then 3+36 driven, 41+5 allowed
+			[]sla.Fact{assignedFact(crewB, provB, minute(2), minute(20)), gaveBack(events.RoleCrew), assignedFact(crewA, provA, minute(26), minute(60)), departedFact(crewA, minute(28)), came},
+			[]part{{sla.PartyProvider, provB, 96}, {sla.PartyPlatform, events.ProviderID{}, 4}}, // 23 and 1 of 24
+		},
+		"the platform took it from a crew": {
+			[]sla.Fact{assignedFact(crewB, provB, minute(2), minute(20)), gaveBack(events.RoleSystem), assignedFact(crewA, provA, minute(26), minute(60)), departedFact(crewA, minute(28)), came},
+			[]part{{sla.PartyPlatform, events.ProviderID{}, 100}},
+		},
+		"a storm over half of what the drive took too long": { // drive allowed to minute 30, storm from 45
+			[]sla.Fact{assignedFact(crewA, provA, minute(1), minute(24)), departedFact(crewA, minute(2)), came,
+				{Kind: sla.FactCondition, Source: string(sla.WeatherAlert), Level: "red", At: minute(45), Until: minute(300)}},
+			[]part{{sla.PartyProvider, provA, 50}, {sla.PartyWeather, events.ProviderID{}, 50}},
+		},
+		"a light alert excuses nobody": {
+			[]sla.Fact{assignedFact(crewA, provA, minute(1), minute(24)), departedFact(crewA, minute(2)), came,
+				{Kind: sla.FactCondition, Source: string(sla.WeatherAlert), Level: "blue", At: minute(0)}},
+			[]part{{sla.PartyProvider, provA, 100}},
+		},
+		"a closed road": {
+			[]sla.Fact{assignedFact(crewA, provA, minute(1), minute(24)), departedFact(crewA, minute(2)), came,
+				{Kind: sla.FactCondition, Source: string(sla.Closure), At: minute(20)}},
+			[]part{{sla.PartyAuthority, events.ProviderID{}, 100}},
+		},
+		"the car was elsewhere": {
+			[]sla.Fact{assignedFact(crewA, provA, minute(1), minute(24)), departedFact(crewA, minute(2)), came,
+				{Kind: sla.FactMislocated, At: minute(30), Metres: 4000}},
+			[]part{{sla.PartyOwner, events.ProviderID{}, 100}},
+		},
+		"nobody knows whose crew": {
+			[]sla.Fact{assignedFact(crewA, events.ProviderID{}, minute(2), minute(40)), departedFact(crewA, minute(40)), came},
+			[]part{{sla.PartyPlatform, events.ProviderID{}, 100}},
+		},
+		"given up before anybody was sent": {
+			[]sla.Fact{cancelled(minute(60))},
+			[]part{{sla.PartyPlatform, events.ProviderID{}, 100}},
+		},
+	} {
+		tl := timeline(p, c.facts...)
+		a := p.Attribute(tl, p.Owed(tl))
+		require.Equal(t, c.want, partsOf(a), "%s: %+v", name, a.Phases)
+		require.NotEmpty(t, a.Reasons, name)
+	}
+	tl := timeline(p, assignedFact(crewA, provA, minute(2), minute(40)), arrived(crewA, minute(40)))
+	require.Empty(t, p.Attribute(tl, p.Owed(tl)).Faults, "a promise that was kept is nobody's fault")
+}
+
+func TestAttributionShowsItsFigures(t *testing.T) {
+	t.Parallel()
+	p := sla.Example45()
+	tl := timeline(p, assignedFact(crewA, provA, minute(13), minute(40)), departedFact(crewA, minute(48)), arrived(crewA, minute(60)))
+	a := p.Attribute(tl, p.Owed(tl))
+	var zh, en []string
+	for _, r := range a.Reasons {
+		zh, en = append(zh, r.ZH), append(en, r.EN)
+	}
+	require.Equal(t, []string{
+		"派单用时 13 分，允许 3 分，超出 10 分", "出车用时 35 分，允许 5 分，超出 30 分", "路途用时 12 分，允许 32 分",
+		"服务商责任 75%（30 分）", "平台责任 25%（10 分）",
+	}, zh)
+	require.Equal(t, []string{
+		"Assignment took 13 min, 3 min allowed, over by 10 min", "Turnout took 35 min, 5 min allowed, over by 30 min", "Travel took 12 min, 32 min allowed",
+		"Fault of the provider: 75% (30 min)", "Fault of the platform: 25% (10 min)",
+	}, en)
+}
+
+// Whatever happens, in whatever order it is heard: the parts are 100 percent,
+// nobody lost more than the wait was long, and the phases do not overlap.
+func TestPartsAreAHundredPercent(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		p := sla.Example45()
+		p.Attribution = &sla.AttributionRule{
+			AssignmentS: rapid.Int64Range(0, 900).Draw(t, "assign"), TurnoutS: rapid.Int64Range(0, 900).Draw(t, "turnout"),
+			TravelSlackS: rapid.Int64Range(0, 900).Draw(t, "slack"), MislocatedM: 500, WeatherLevel: rapid.SampledFrom(sla.AlertLevels()).Draw(t, "level"),
+		}
+		at := func(name string) time.Time {
+			return opened.Add(time.Duration(rapid.Int64Range(0, int64(3*time.Hour/time.Microsecond)).Draw(t, name)) * time.Microsecond)
+		}
+		crew := rapid.SampledFrom([]events.CrewID{crewA, crewB, crewC})
+		of := rapid.SampledFrom([]events.ProviderID{provA, provB, {}})
+		fact := rapid.Custom(func(t *rapid.T) sla.Fact {
+			f := sla.Fact{At: at("at"), Crew: crew.Draw(t, "crew"), Kind: rapid.SampledFrom([]sla.FactKind{
+				sla.FactAssigned, sla.FactDeparted, sla.FactReleased, sla.FactArrived, sla.FactCondition, sla.FactPaused, sla.FactMislocated, sla.FactHandedOver,
+			}).Draw(t, "kind")}
+			switch f.Kind {
+			case sla.FactAssigned:
+				f.Provider, f.Until = of.Draw(t, "provider"), at("until")
+			case sla.FactReleased:
+				f.By = rapid.SampledFrom([]events.Role{events.RoleCrew, events.RoleOperator, events.RoleSystem, ""}).Draw(t, "by")
+			case sla.FactArrived:
+				f.Source = "gps"
+			case sla.FactCondition:
+				f.Source, f.Until = string(rapid.SampledFrom(sla.Conditions()).Draw(t, "condition")), f.At.Add(time.Hour)
+				f.Level = rapid.SampledFrom(sla.AlertLevels()).Draw(t, "alert")
+			case sla.FactPaused:
+				f.Source = string(rapid.SampledFrom(sla.PauseReasons()).Draw(t, "reason"))
+			case sla.FactMislocated:
+				f.Metres = rapid.Int64Range(0, 2000).Draw(t, "metres")
+			}
+			return f
+		})
+		facts := append(rapid.SliceOfN(fact, 0, 12).Draw(t, "facts"), cancelled(at("cancelled")))
+		tl := timeline(p, facts...)
+		v := p.Owed(tl)
+		a := p.Attribute(tl, v)
+		if v.Outcome != sla.OutcomeLate {
+			require.Empty(t, a.Faults)
+			return
+		}
+		sum, lost := 0, time.Duration(0)
+		for _, f := range a.Faults {
+			require.Positive(t, f.Pct)
+			require.Equal(t, f.Party == sla.PartyProvider, !f.ProviderID.IsZero())
+			sum, lost = sum+f.Pct, lost+time.Duration(f.LostS)*time.Second
+		}
+		require.Equal(t, 100, sum)
+		require.LessOrEqual(t, lost, v.StoppedAt.Sub(opened))
+		reached := opened
+		for _, ph := range a.Phases {
+			require.False(t, ph.From.Before(reached), "phases follow each other")
+			require.LessOrEqual(t, ph.LostS, ph.TookS)
+			reached = ph.To
+		}
+		require.True(t, reached.Equal(v.StoppedAt), "to the moment the clock was stopped")
+
+		rand.New(rand.NewSource(rapid.Int64().Draw(t, "order"))).Shuffle(len(facts), func(i, j int) { facts[i], facts[j] = facts[j], facts[i] })
+		again := timeline(p, append(facts, facts...)...)
+		require.Equal(t, a, p.Attribute(again, p.Owed(again)), "neither order nor repetition matters")
+	})
+}
+
+func TestAttributionIsChecked(t *testing.T) {
+	t.Parallel()
+	document := edit(t, func(doc map[string]any) {
+		doc["attribution"] = map[string]any{"assignment_s": -1, "turnout_s": 1, "travel_slack_s": 1, "mislocated_m": -5, "weather_level": "purple"}
+	})
+	_, err := sla.ParsePolicy(document)
+	require.ErrorContains(t, err, "attribution.assignment_s")
+	require.ErrorContains(t, err, "attribution.mislocated_m")
+	require.ErrorContains(t, err, "attribution.weather_level")
+}

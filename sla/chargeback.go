@@ -1,0 +1,226 @@
+package sla
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"rescued/events"
+	"rescued/internal/fault"
+	"rescued/internal/fsm"
+)
+
+// Bearer is who, besides the platform, bears a part of a compensation. It is
+// always an organisation: nothing is ever charged to a technician.
+type Bearer string
+
+// The bearers.
+const (
+	BearerProvider Bearer = "provider" // in as far as the fault was its
+	BearerPartner  Bearer = "partner"  // by agreement, whoever's the fault
+)
+
+// ChargebackState is where a chargeback stands.
+type ChargebackState string
+
+// The states of a chargeback.
+const (
+	Charged  ChargebackState = "charged"
+	Reversed ChargebackState = "reversed" // taken back, in the books by a linked reversal
+)
+
+// ChargebackEvent moves a chargeback on.
+type ChargebackEvent string
+
+const evReverse ChargebackEvent = "reverse"
+
+// chargebackTable is the lifecycle of a chargeback.
+var chargebackTable = fsm.Table[ChargebackState, ChargebackEvent]{
+	Charged: {evReverse: Reversed},
+}
+
+// Charge is what a bearer bears of a compensation.
+type Charge struct {
+	Bearer   Bearer
+	ID       uuid.UUID // of the provider or partner
+	Fen      Fen
+	FaultPct int // its part of the fault; 0 for a partner
+}
+
+// Charges is what others bear of a compensation of fen; the platform bears
+// the rest. A provider bears its part of the fault of what the policy lets
+// providers bear, and no more than the service fee when that caps it. A
+// partner bears its share of its own requests. Fen are rounded down, in the
+// bearers' favour.
+func (p Policy) Charges(fen Fen, partner events.PartnerID, a Attribution) (list []Charge) {
+	b := p.Bearers
+	for _, f := range a.Faults {
+		if f.Party != PartyProvider {
+			continue
+		}
+		part := percent(percent(fen, b.ProviderPct), f.Pct)
+		if b.CapByServiceFee {
+			part = min(part, b.ServiceFeeFen)
+		}
+		if part > 0 {
+			list = append(list, Charge{BearerProvider, f.ProviderID.UUID(), part, f.Pct})
+		}
+	}
+	if share := percent(fen, b.PartnerPct); share > 0 && !partner.IsZero() {
+		list = append(list, Charge{BearerPartner, partner.UUID(), share, 0})
+	}
+	return list
+}
+
+// Chargeback is a charge as it stands.
+type Chargeback struct {
+	Charge
+	CompensationID events.CompensationID
+	RequestID      events.RequestID
+	Area           string
+	State          ChargebackState
+	Version        int64
+	Attribution    Attribution
+	Policy         string
+	PolicyVersion  int
+	ChargedAt      time.Time
+	ChangedAt      time.Time
+	ReversedBy     string
+	ReversedWhy    string
+}
+
+// BearerID is the bearer's identifier as it is written.
+func (c Charge) BearerID() string {
+	if c.Bearer == BearerPartner {
+		return events.IDFromUUID[events.PartnerID](c.ID).String()
+	}
+	return events.IDFromUUID[events.ProviderID](c.ID).String()
+}
+
+// account is where the ledger keeps what the bearer owes.
+func (c Charge) account() Account {
+	if c.Bearer == BearerPartner {
+		return PartnerShare
+	}
+	return ProviderReceivable
+}
+
+func (c Chargeback) key() string {
+	return fmt.Sprintf("chargeback:%s:%s", c.CompensationID, c.BearerID())
+}
+
+func (c Chargeback) told(now time.Time) events.Event {
+	return events.ChargebackChanged{
+		CompensationID: c.CompensationID, RequestID: c.RequestID, Area: c.Area, Bearer: string(c.Bearer), BearerID: c.BearerID(),
+		State: string(c.State), Fen: int64(c.Fen), FaultPct: c.FaultPct, ChangedAt: now, Reason: c.ReversedWhy,
+	}
+}
+
+// ErrNoChargeback means that nothing of this was charged to anybody, or
+// nothing to this caller.
+var ErrNoChargeback = fault.New(fault.NotFound, "chargeback_not_found", "There is no such chargeback.")
+
+// parsed keeps policies by their documents, which say all there is to them.
+var parsed sync.Map
+
+// policyStored gives a stored policy to what has no service at hand.
+func policyStored(ctx context.Context, db events.Querier, name string, version int) (Policy, error) {
+	document, err := findPolicy(ctx, db, name, version)
+	if err != nil {
+		return Policy{}, err
+	}
+	if p, ok := parsed.Load(document); ok {
+		return p.(Policy), nil
+	}
+	p, err := ParsePolicy([]byte(document))
+	if err == nil {
+		parsed.Store(document, p)
+	}
+	return p, err
+}
+
+// chargeBack charges others what they bear of a compensation that has been
+// approved; c is locked. What was charged before, as when a payment bounced,
+// stays.
+func chargeBack(ctx context.Context, tx pgx.Tx, c Compensation, by events.Actor, now time.Time) error {
+	policy, err := policyStored(ctx, tx, c.Policy, c.PolicyVersion)
+	if err != nil || policy.Bearers.ProviderPct == 0 && policy.Bearers.PartnerPct == 0 {
+		return err
+	}
+	g, err := findGuarantee(ctx, tx, c.RequestID)
+	if err != nil {
+		return err
+	}
+	facts, err := listFacts(ctx, tx, c.RequestID)
+	if err != nil {
+		return err
+	}
+	a := policy.Attribute(g.timeline(facts), g.Verdict)
+	for _, charge := range policy.Charges(c.Fen, g.PartnerID, a) {
+		b := Chargeback{
+			Charge: charge, CompensationID: c.ID, RequestID: c.RequestID, Area: c.Area, State: Charged, Version: 1,
+			Attribution: a, Policy: c.Policy, PolicyVersion: c.PolicyVersion, ChargedAt: now, ChangedAt: now,
+		}
+		added, err := insertChargeback(ctx, tx, b)
+		if err != nil {
+			return err
+		}
+		if !added {
+			continue
+		}
+		p, err := newPosting(b.key(), "chargeback", by, now, entry{charge.account(), charge.Fen}, entry{CompensationExpense, -charge.Fen})
+		if err != nil {
+			return err
+		}
+		p.compensation = c.ID
+		if err := insertPostings(ctx, tx, p); err != nil {
+			return err
+		}
+		if err := events.Append(ctx, tx, by, now, b.Version, b.told(now)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reverseCharges takes back all that others were charged for a compensation
+// that is void; c is locked.
+func reverseCharges(ctx context.Context, tx pgx.Tx, c Compensation, by events.Actor, why string, now time.Time) error {
+	list, err := lockChargebacks(ctx, tx, c.ID)
+	if err != nil {
+		return err
+	}
+	for _, b := range list {
+		if b.State == Reversed {
+			continue // its bearer had won his dispute
+		}
+		if err := reverseCharge(ctx, tx, b, by, why, now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reverseCharge takes a locked chargeback back, in the books as well.
+func reverseCharge(ctx context.Context, tx pgx.Tx, b Chargeback, by events.Actor, why string, now time.Time) error {
+	next, err := chargebackTable.Next(b.State, evReverse)
+	if err != nil {
+		return err
+	}
+	b.State, b.Version, b.ChangedAt, b.ReversedBy, b.ReversedWhy = next, b.Version+1, now, by.String(), why
+	if err := updateChargeback(ctx, tx, b); err != nil {
+		return err
+	}
+	charged, err := findPosting(ctx, tx, b.key())
+	if err != nil {
+		return fmt.Errorf("the posting of %s: %w", b.key(), err)
+	}
+	if err := insertPostings(ctx, tx, charged.reversal(b.key()+":reversal", "chargeback_reversal", by, now)); err != nil {
+		return err
+	}
+	return events.Append(ctx, tx, by, now, b.Version, b.told(now))
+}
