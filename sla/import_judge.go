@@ -223,3 +223,35 @@ func pastCrew(source, crew string) events.CrewID {
 	}
 	return events.IDFromUUID[events.CrewID](uuid.NewSHA1(pastSpace, []byte("crew\x00"+source+"\x00"+crew)))
 }
+
+// importedAs is the promise as a past rescue tells it.
+func importedAs(ev events.HistoryImported) Guarantee {
+	g := Guarantee{
+		RequestID: ev.RequestID, Area: ev.Area, Tier: ev.Tier, Priority: ev.Priority, RoadClass: ev.RoadClass, Problem: ev.Problem,
+		Product: ev.Product, Weather: ev.Promise.Weather, OpenedAt: micro(ev.OpenedAt), Promise: ev.Promise, ImportID: ev.ImportID,
+	}
+	g.Promise.DueAt = micro(g.Promise.DueAt)
+	if ev.PartnerID != nil {
+		g.PartnerID = *ev.PartnerID
+	}
+	if ev.ProviderID != nil {
+		g.ProviderID = *ev.ProviderID
+	}
+	return g
+}
+
+// pastFacts are the facts a past rescue tells.
+func pastFacts(ev events.HistoryImported) []Fact {
+	facts := make([]Fact, len(ev.Facts))
+	for i, told := range ev.Facts {
+		f := Fact{Kind: FactKind(told.Kind), At: micro(told.At), Until: utc(told.Until), Source: told.Source, Fen: Fen(told.Fen)}
+		if told.CrewID != nil {
+			f.Crew = *told.CrewID
+		}
+		if told.ProviderID != nil {
+			f.Provider = *told.ProviderID
+		}
+		facts[i] = f
+	}
+	return facts
+}

@@ -21,21 +21,13 @@ func (s *Service) arm(ctx context.Context, tx pgx.Tx, ev events.RequestOpened) e
 	if err := lockRequest(ctx, tx, ev.RequestID); err != nil {
 		return err
 	}
-	p := ev.Promise
-	p.DueAt = micro(p.DueAt)
-	policy, err := s.policy(ctx, tx, p.Policy, p.PolicyVersion)
+	policy, err := s.policy(ctx, tx, ev.Promise.Policy, ev.Promise.PolicyVersion)
 	if err != nil {
 		return err
 	}
 	now := s.now()
-	g := Guarantee{
-		ID: events.NewID[events.GuaranteeID](), RequestID: ev.RequestID, Area: ev.Area, Tier: ev.Tier,
-		Priority: ev.Priority, RoadClass: ev.RoadClass, Problem: ev.Problem, Product: ev.Product, Weather: p.Weather,
-		State: Armed, Version: 1, OpenedAt: micro(ev.OpenedAt), Promise: p, ChangedAt: now,
-	}
-	if ev.PartnerID != nil {
-		g.PartnerID = *ev.PartnerID
-	}
+	g := openedAs(ev)
+	g.ID, g.State, g.Version, g.ChangedAt = events.NewID[events.GuaranteeID](), Armed, 1, now
 	g.Verdict = policy.Owed(g.timeline(nil))
 	added, err := insertGuarantee(ctx, tx, g)
 	if err != nil || !added {
@@ -50,6 +42,19 @@ func (s *Service) arm(ctx context.Context, tx pgx.Tx, ev events.RequestOpened) e
 		return err
 	}
 	return s.reckon(ctx, tx, ev.RequestID)
+}
+
+// openedAs is the promise as an opening tells it.
+func openedAs(ev events.RequestOpened) Guarantee {
+	g := Guarantee{
+		RequestID: ev.RequestID, Area: ev.Area, Tier: ev.Tier, Priority: ev.Priority, RoadClass: ev.RoadClass, Problem: ev.Problem,
+		Product: ev.Product, Weather: ev.Promise.Weather, OpenedAt: micro(ev.OpenedAt), Promise: ev.Promise,
+	}
+	g.Promise.DueAt = micro(g.Promise.DueAt)
+	if ev.PartnerID != nil {
+		g.PartnerID = *ev.PartnerID
+	}
+	return g
 }
 
 // hear adds a fact to what is known of a request and reckons anew. A fact

@@ -167,7 +167,7 @@ type LedgerCheck struct {
 // nothing.
 func (s *Service) CheckLedger(ctx context.Context, kept ...ChainHead) (check LedgerCheck, err error) {
 	defer fault.Wrap(&err, "check the ledger")
-	err = pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+	err = s.snapshot(ctx, func(tx pgx.Tx) error {
 		if err := check.walk(ctx, tx, kept); err != nil {
 			return err
 		}

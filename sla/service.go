@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"rescued/events"
 	"rescued/internal/fault"
@@ -31,6 +32,8 @@ type Config struct {
 	Wake func()
 	// Log takes what a loop cannot return; slog.Default when nil.
 	Log *slog.Logger
+	// Meters takes what the nightly verification measures. It may be missing.
+	Meters prometheus.Registerer
 	// AtRiskWithin is how long before the deadline a guarantee without an
 	// arrival raises an alarm, in business time; 10 minutes when zero.
 	AtRiskWithin time.Duration

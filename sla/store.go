@@ -98,7 +98,7 @@ func listFacts(ctx context.Context, db events.Querier, id events.RequestID) ([]F
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, scanFact)
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (Fact, error) { return scanFact(row) })
 }
 
 const factColumns = `kind, happened_at, nullif(until_at, '-infinity'),
@@ -106,10 +106,12 @@ const factColumns = `kind, happened_at, nullif(until_at, '-infinity'),
 	ref, by_role, nullif(said_at, '-infinity'), level, metres, fen,
 	nullif(provider_id, '00000000-0000-0000-0000-000000000000')`
 
-func scanFact(row pgx.CollectableRow) (Fact, error) {
+// scanFact reads factColumns, and whatever follows them into more.
+func scanFact(row pgx.Row, more ...any) (Fact, error) {
 	var f Fact
 	var until, said *time.Time
-	err := row.Scan(&f.Kind, &f.At, &until, &f.Crew, &f.Source, &f.Ref, &f.By, &said, &f.Level, &f.Metres, &f.Fen, &f.Provider)
+	into := append([]any{&f.Kind, &f.At, &until, &f.Crew, &f.Source, &f.Ref, &f.By, &said, &f.Level, &f.Metres, &f.Fen, &f.Provider}, more...)
+	err := row.Scan(into...)
 	f.At, f.Until, f.SaidAt = f.At.UTC(), utc(until), utc(said)
 	return f, err
 }
@@ -141,6 +143,7 @@ func scanGuarantee(row pgx.CollectableRow) (Guarantee, error) {
 	g.OpenedAt, p.DueAt, v.DueAt, g.ChangedAt = g.OpenedAt.UTC(), p.DueAt.UTC(), v.DueAt.UTC(), g.ChangedAt.UTC()
 	g.ExpectedAt, g.AtRiskAt, g.BreachedAt, g.WaivedAt = utc(expected), utc(atRisk), utc(breached), utc(waived)
 	v.StartedAt, v.StoppedAt, v.Late = utc(started), utc(stopped), time.Duration(lateUS)*time.Microsecond
+	p.Weather = g.Weather
 	return g, err
 }
 

@@ -20,7 +20,7 @@ const (
 )
 
 // Run sweeps, chains what was posted and accrues what approved imports owe,
-// until ctx ends: at wall intervals
+// and verifies every night, until ctx ends: at wall intervals
 // but by the business clock.
 func (s *Service) Run(ctx context.Context) error {
 	var group errgroup.Group
@@ -42,6 +42,7 @@ func (s *Service) Run(ctx context.Context) error {
 			return err
 		})
 	})
+	group.Go(func() error { return s.nights(ctx) })
 	return group.Wait()
 }
 

@@ -20,6 +20,7 @@ type progress struct {
 
 const progressEvery = 3 * time.Second
 
+// newProgress begins a task of so many units; 0 when nobody knows how many.
 func newProgress(out io.Writer, task string, total int, unit string) *progress {
 	return &progress{out: out, task: task, total: total, unit: unit, next: time.Now().Add(progressEvery)}
 }
@@ -36,5 +37,9 @@ func (p *progress) at(done int, what string) {
 	if what != "" {
 		what = ", " + what
 	}
-	fmt.Fprintf(p.out, "%s: %d of %d %s (%d%%)%s\n", p.task, done, p.total, p.unit, 100*done/max(p.total, 1), what)
+	if p.total == 0 {
+		fmt.Fprintf(p.out, "%s: %d %s%s\n", p.task, done, p.unit, what)
+		return
+	}
+	fmt.Fprintf(p.out, "%s: %d of %d %s (%d%%)%s\n", p.task, done, p.total, p.unit, 100*done/p.total, what)
 }

@@ -112,7 +112,7 @@ func newSystem(ctx context.Context, cfg systemConfig) (_ *system, err error) {
 		return nil, err
 	}
 	s.sla = sla.New(cfg.Pool, sla.Config{
-		Now: now, Wake: s.relay.Wake, Log: cfg.Log,
+		Now: now, Wake: s.relay.Wake, Log: cfg.Log, Meters: s.registry,
 		Visible: func(ctx context.Context, by events.Actor, id events.RequestID) error {
 			_, err := s.dispatch.Request(ctx, by, id)
 			return err

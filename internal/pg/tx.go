@@ -49,3 +49,10 @@ func lostRace(err error) bool {
 	var pgErr *pgconn.PgError
 	return errors.As(err, &pgErr) && (pgErr.Code == codeSerialization || pgErr.Code == codeDeadlock)
 }
+
+// NoLimits lifts the limits on how long a statement, and the pause between
+// two, may last, for the rest of tx: for work that reads whole tables.
+func NoLimits(ctx context.Context, tx pgx.Tx) error {
+	_, err := tx.Exec(ctx, `SELECT set_config('statement_timeout', '0', true), set_config('idle_in_transaction_session_timeout', '0', true)`)
+	return err
+}
