@@ -31,6 +31,8 @@ var registered = []Event{
 	GuaranteeSettled{},
 	CompensationAccrued{},
 	CompensationChanged{},
+	BatchChanged{},
+	PayoutChanged{},
 	HistoryImported{},
 	ImportChanged{},
 	ExportMade{},

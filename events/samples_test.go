@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -39,6 +40,8 @@ func samples() []events.Event {
 	gua := events.IDFromUUID[events.GuaranteeID](u(4))
 	cmp := events.IDFromUUID[events.CompensationID](u(5))
 	imp := events.IDFromUUID[events.ImportID](u(9))
+	batch := events.IDFromUUID[events.BatchID](u(10))
+	digest := strings.Repeat("9f", 32)
 	const area = "shanghai-pudong"
 	promise := events.Promise{Minutes: 45, DueAt: after(45 * time.Minute), Policy: "example-45", PolicyVersion: 1,
 		Rule: "urban", Reason: "Urban area: 45 minutes.", Weather: "yellow"}
@@ -80,6 +83,10 @@ func samples() []events.Event {
 		events.CompensationAccrued{CompensationID: cmp, GuaranteeID: gua, RequestID: req, Area: area, Fen: 2000, Policy: "example-45",
 			PolicyVersion: 1, AccruedAt: after(50 * time.Minute), Reasons: reasons},
 		events.CompensationChanged{CompensationID: cmp, RequestID: req, Area: area, State: "approved", Fen: 2000, ChangedAt: after(2 * time.Hour), Reason: "policy"},
+		events.BatchChanged{BatchID: batch, Event: "record", State: "submitted", Title: "2026-02", Lines: 3, TotalFen: 9000, Digest: digest,
+			PaidLines: 2, PaidFen: 7000, BouncedLines: 1, BouncedFen: 2000, ChangedAt: after(30 * time.Hour), Reason: "results-1.csv"},
+		events.PayoutChanged{BatchID: batch, State: "failed", Via: "webhook", Key: "payout-01985a3c-7e00-7000-8000-00000000000a", Attempts: 8,
+			Lines: 3, TotalFen: 9000, Digest: digest, Receipt: "order 4711", Failure: "503 Service Unavailable", ChangedAt: after(29 * time.Hour)},
 		events.HistoryImported{ImportID: imp, RequestID: req, Source: "old-desk", Reference: "R-2015-0017", Area: area, Tier: "urban", OpenedAt: noon,
 			Priority: 2, Problem: "tyre", Kind: "flat tyre", VehicleKey: "9f86d081884c7d659a2feaa0c55ad015", Provider: "Lin's garage", RoadClass: "urban", Product: "plan-gold", Location: &events.LatLng{Lat: 31.2304, Lng: 121.4737}, Promise: promise,
 			PartnerID: ptr(events.IDFromUUID[events.PartnerID](u(6))), ProviderID: ptr(events.IDFromUUID[events.ProviderID](u(7))), Payable: true,

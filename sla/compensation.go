@@ -69,6 +69,9 @@ type Compensation struct {
 	Approvers     int             // how many persons must approve it: 1 or 2
 	Queued        []events.Reason // why the policy did not approve it by itself; empty when it did
 	Vehicle       string          // keyed digest of the plate; empty when not told
+	Bounces       int             // how often its payment came back
+	BouncedWhy    string          // the latest time
+	BouncedAt     time.Time       // the latest time; zero when it never did
 	Month         time.Time       // first day of the business month the request was opened in
 	AccruedAt     time.Time
 

@@ -35,7 +35,7 @@
 //	Batch       draft     add, remove → draft · seal → sealed · discard → discarded
 //	            sealed    approve → approved · reject → discarded
 //	            approved  submit → submitted
-//	            submitted record → submitted · close → settled
+//	            submitted record, resend → submitted · close → settled
 //
 //	Import      loading   load → loaded · prepare → prepared
 //	            prepared  approve → approved · reject → rejected

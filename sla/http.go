@@ -17,6 +17,7 @@ import (
 func (s *Service) Register(api huma.API) {
 	s.registerPromises(api)
 	s.registerMoney(api)
+	s.registerBatches(api)
 	s.registerLedger(api)
 	s.registerImports(api)
 	s.registerExports(api)

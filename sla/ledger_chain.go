@@ -275,16 +275,5 @@ func (c *LedgerCheck) reckon(ctx context.Context, tx pgx.Tx, now time.Time) (err
 	if sum != 0 {
 		c.find("the accounts together are %d fen, not zero", sum)
 	}
-	wrong, err := listMisbooked(ctx, tx, mostFindings)
-	for _, w := range wrong {
-		c.find("%s", w)
-	}
-	if err != nil {
-		return err
-	}
-	wrong, err = listMischarged(ctx, tx, mostFindings)
-	for _, w := range wrong {
-		c.find("%s", w)
-	}
-	return err
+	return c.payments(ctx, tx)
 }

@@ -159,20 +159,3 @@ func listTransactions(ctx context.Context, db events.Querier, f TransactionFilte
 	}
 	return pgx.CollectRows(rows, scanTransaction)
 }
-
-// listMisbooked says of which compensations the books do not hold what their
-// state says, at most limit: what is not void is owed, what is void is not.
-func listMisbooked(ctx context.Context, db events.Querier, limit int) ([]string, error) {
-	rows, err := db.Query(ctx, `
-		SELECT format('compensation cmp_%s is %s over %s fen, and the books owe %s', c.id, c.state, c.fen, coalesce(-b.payable, 0))
-		FROM sla.compensations c LEFT JOIN (
-			SELECT t.compensation_id AS id, sum(e.fen) FILTER (WHERE e.account = 'owner_payable') AS payable
-			FROM sla.ledger_transactions t JOIN sla.ledger_entries e ON e.transaction_id = t.id
-			GROUP BY t.compensation_id) b ON b.id = c.id
-		WHERE coalesce(-b.payable, 0) <> CASE WHEN c.state = 'void' THEN 0 ELSE c.fen END AND c.state <> 'paid'
-		ORDER BY c.accrued_at, c.id LIMIT $1`, limit)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, pgx.RowTo[string])
-}

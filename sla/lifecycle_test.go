@@ -49,8 +49,9 @@ func TestBatchTable(t *testing.T) {
 		"draft: add → draft · discard → discarded · remove → draft · seal → sealed",
 		"sealed: approve → approved · reject → discarded",
 		"settled: final",
-		"submitted: close → settled · record → submitted",
+		"submitted: close → settled · record → submitted · resend → submitted",
 	}, written(batchTable))
+	require.ElementsMatch(t, batchTable.States(), BatchStates())
 }
 
 func written[S, E ~string](table fsm.Table[S, E]) []string {

@@ -32,12 +32,13 @@ type rig struct {
 	pool *pgxpool.Pool
 	*sla.Service
 	clock atomic.Int64 // microseconds
+	bank  *bank
 }
 
 func newRig(t testing.TB) *rig {
-	r := &rig{t: t, pool: pgtest.New(t, events.Migrations, sla.Migrations)}
+	r := &rig{t: t, pool: pgtest.New(t, events.Migrations, sla.Migrations), bank: newBank()}
 	r.at(opened)
-	r.Service = sla.New(r.pool, sla.Config{Now: r.now, Visible: onlyOwners})
+	r.Service = sla.New(r.pool, sla.Config{Now: r.now, Visible: onlyOwners, Payouts: []sla.Payout{r.bank}})
 	require.NoError(t, r.Install(t.Context()))
 	return r
 }

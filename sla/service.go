@@ -37,6 +37,9 @@ type Config struct {
 	// AtRiskWithin is how long before the deadline a guarantee without an
 	// arrival raises an alarm, in business time; 10 minutes when zero.
 	AtRiskWithin time.Duration
+	// Payouts are the ways in which batches can be paid; the first is taken
+	// when nobody names one. Without any, none can be submitted.
+	Payouts []Payout
 	// SweepEvery is the wall time between two sweeps; 250 ms when zero.
 	SweepEvery time.Duration
 }

@@ -160,7 +160,7 @@ func TestMoneyThatLeftIsNeverTakenBackSilently(t *testing.T) {
 	c := r.live(id)
 	_, err := r.Approve(t.Context(), finance, c.ID, c.Version, "ok")
 	require.NoError(t, err)
-	require.NoError(t, sla.Pay(t.Context(), r.Service, c.ID))
+	r.results(r.submitted(), nil)
 
 	r.must(arrivedEvent(id, crewA, due.Add(time.Minute)))
 	st := r.standing(id)

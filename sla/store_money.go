@@ -12,16 +12,17 @@ import (
 )
 
 const compensationColumns = `id, guarantee_id, request_id, area, state, version, fen, policy, policy_version, reasons,
-	imported, prepared_by, approvers, queued, vehicle, month,
+	imported, prepared_by, approvers, queued, vehicle, month, bounces, bounced_why, bounced_at,
 	accrued_at, approved_by, approved_why, first_approved_by, first_approved_why,
 	disputed_by, disputed_why, voided_by, voided_why, changed_at`
 
 func scanCompensation(row pgx.CollectableRow) (Compensation, error) {
 	var c Compensation
+	var bounced *time.Time
 	err := row.Scan(&c.ID, &c.GuaranteeID, &c.RequestID, &c.Area, &c.State, &c.Version, &c.Fen, &c.Policy, &c.PolicyVersion, &c.Reasons,
-		&c.Imported, &c.PreparedBy, &c.Approvers, &c.Queued, &c.Vehicle, &c.Month,
+		&c.Imported, &c.PreparedBy, &c.Approvers, &c.Queued, &c.Vehicle, &c.Month, &c.Bounces, &c.BouncedWhy, &bounced,
 		&c.AccruedAt, &c.ApprovedBy, &c.ApprovedWhy, &c.FirstApprovedBy, &c.FirstApprovedWhy, &c.DisputedBy, &c.DisputedWhy, &c.VoidedBy, &c.VoidedWhy, &c.ChangedAt)
-	c.AccruedAt, c.ChangedAt = c.AccruedAt.UTC(), c.ChangedAt.UTC()
+	c.AccruedAt, c.ChangedAt, c.BouncedAt = c.AccruedAt.UTC(), c.ChangedAt.UTC(), utc(bounced)
 	return c, err
 }
 
@@ -32,9 +33,9 @@ func insertCompensation(ctx context.Context, tx pgx.Tx, c Compensation) error {
 	_, err := tx.Exec(ctx, `
 		INSERT INTO sla.compensations (`+compensationColumns+`)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
-			$19, $20, $21, $22, $23, $24, $25, $26)`,
+			$19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29)`,
 		c.ID, c.GuaranteeID, c.RequestID, c.Area, c.State, c.Version, c.Fen, c.Policy, c.PolicyVersion, c.Reasons,
-		c.Imported, c.PreparedBy, c.Approvers, c.Queued, c.Vehicle, c.Month,
+		c.Imported, c.PreparedBy, c.Approvers, c.Queued, c.Vehicle, c.Month, c.Bounces, c.BouncedWhy, nullable(c.BouncedAt),
 		c.AccruedAt, c.ApprovedBy, c.ApprovedWhy, c.FirstApprovedBy, c.FirstApprovedWhy, c.DisputedBy, c.DisputedWhy, c.VoidedBy, c.VoidedWhy, c.ChangedAt)
 	return err
 }

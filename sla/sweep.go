@@ -19,9 +19,9 @@ const (
 	sweepLimit = 5000
 )
 
-// Run sweeps, chains what was posted and accrues what approved imports owe,
-// and verifies every night, until ctx ends: at wall intervals
-// but by the business clock.
+// Run sweeps, chains what was posted, accrues what approved imports owe, pays
+// batches out and verifies every night, until ctx ends: at wall intervals but
+// by the business clock.
 func (s *Service) Run(ctx context.Context) error {
 	var group errgroup.Group
 	group.Go(func() error {
@@ -43,6 +43,15 @@ func (s *Service) Run(ctx context.Context) error {
 		})
 	})
 	group.Go(func() error { return s.nights(ctx) })
+	group.Go(func() error {
+		return s.every(ctx, "batches are not paid out; they wait, and go out once it recovers", func() error {
+			if _, err := s.ReleaseDiscarded(ctx); err != nil {
+				return err
+			}
+			_, err := s.PayOut(ctx)
+			return err
+		})
+	})
 	return group.Wait()
 }
 

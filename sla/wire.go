@@ -105,6 +105,9 @@ type CompensationBody struct {
 	Approvers        int                   `json:"approvers" doc:"How many persons must approve it: 1 or 2."`
 	Queued           []events.Reason       `json:"queued" nullable:"false" doc:"Why the policy did not approve it by itself: imported, four_eyes, no_auto_limit, over_auto_limit, budget_spent, vehicle_month_cap."`
 	Vehicle          string                `json:"vehicle,omitempty" doc:"The same for the same car; no plate can be told from it."`
+	Bounces          int                   `json:"bounces" doc:"How often its payment came back."`
+	BouncedWhy       string                `json:"bounced_why,omitempty" doc:"The latest time."`
+	BouncedAt        *time.Time            `json:"bounced_at,omitempty"`
 	Month            string                `json:"month" doc:"Business month in which the request was opened." example:"2026-03"`
 	AccruedAt        time.Time             `json:"accrued_at"`
 	ApprovedBy       string                `json:"approved_by,omitempty"`
@@ -123,7 +126,7 @@ func compensationBody(c Compensation) CompensationBody {
 		ID: c.ID, GuaranteeID: c.GuaranteeID, RequestID: c.RequestID, Area: c.Area, State: c.State, Version: c.Version,
 		Fen: c.Fen, Policy: c.Policy, PolicyVersion: c.PolicyVersion, Reasons: c.Reasons,
 		Imported: c.Imported, PreparedBy: c.PreparedBy, Approvers: c.Approvers, Queued: c.Queued,
-		Vehicle: c.Vehicle, Month: c.Month.Format("2006-01"), AccruedAt: c.AccruedAt,
+		Vehicle: c.Vehicle, Month: c.Month.Format("2006-01"), Bounces: c.Bounces, BouncedWhy: c.BouncedWhy, BouncedAt: nullable(c.BouncedAt), AccruedAt: c.AccruedAt,
 		ApprovedBy: c.ApprovedBy, ApprovedWhy: c.ApprovedWhy, FirstApprovedBy: c.FirstApprovedBy, FirstApprovedWhy: c.FirstApprovedWhy,
 		DisputedBy: c.DisputedBy, DisputedWhy: c.DisputedWhy, VoidedBy: c.VoidedBy, VoidedWhy: c.VoidedWhy, ChangedAt: c.ChangedAt,
 	}
