@@ -101,7 +101,7 @@ func TestAReplayFindsNoDifference(t *testing.T) {
 	paid := r.rescued(11 * time.Minute)
 	_, err = r.Approve(ctx, finance, r.live(paid).ID, r.live(paid).Version, "ok")
 	require.NoError(t, err)
-	require.NoError(t, sla.Pay(ctx, r.Service, r.live(paid).ID))
+	r.results(r.submitted(), nil)
 	r.happens(arrivedEvent(paid, crewA, due.Add(2*time.Minute)))
 
 	unpaid := pastSpec(true)
