@@ -77,7 +77,7 @@ func (a account) condition() []events.Reason {
 	case x.fact.Metres > 0:
 		w = Words{fmt.Sprintf("%s（相差 %d 米）", w.ZH, x.fact.Metres), fmt.Sprintf("%s (%d m off)", w.EN, x.fact.Metres)}
 	}
-	return []events.Reason{line(x.fact.At, "condition", w.ZH, w.EN)}
+	return []events.Reason{line(x.fact.At, "condition", "情况："+w.ZH, "Condition: "+w.EN)}
 }
 
 // start tells what started the clock, where that was not acceptance itself.
@@ -91,28 +91,33 @@ func (a account) start() []events.Reason {
 	var lines []events.Reason
 	switch {
 	case r.started.IsZero():
-		lines = append(lines, line(opened, "clock_waits", "尚未"+w.ZH+"，计时未开始", "The clock waits: "+w.EN+" is not known yet"))
+		lines = append(lines, line(opened, "clock_waits", "尚未"+w.what.ZH+"，计时未开始", "The clock waits for "+w.what.EN))
 	case r.itself:
 		lines = append(lines, line(r.started, "clock_started",
-			"等待"+w.ZH+"已达最长时间，计时自动开始", "The clock starts by itself: "+w.EN+" was waited for as long as may be"))
+			"等待"+w.what.ZH+"已达最长时间，计时自动开始", "The clock starts by itself: it has waited as long as it may for "+w.what.EN))
 	case r.by == nil:
-		lines = append(lines, line(opened, "clock_started", "尚未"+w.ZH+"，自受理起计时", "The clock runs from acceptance: "+w.EN+" is not known"))
+		lines = append(lines, line(opened, "clock_started", "尚未"+w.what.ZH+"，自受理起计时", "The clock runs from acceptance, in want of "+w.what.EN))
 	case r.start == StartScheduled:
-		lines = append(lines, line(r.by.At, "scheduled", "约定了救援时间", "A time was agreed"),
+		lines = append(lines, line(r.by.At, "scheduled", "已约定救援时间", "A time was agreed"),
 			line(r.started, "clock_started", "到达约定时间，计时开始", "The agreed time: the clock starts"))
 	default:
-		lines = append(lines, line(r.started, "clock_started", "已"+w.ZH+"，计时开始", "The clock starts: "+w.EN))
+		lines = append(lines, line(r.started, "clock_started", "已"+w.what.ZH+"，计时开始", w.done+": the clock starts"))
 	}
 	for _, f := range r.late {
-		lines = append(lines, line(f.At, "start_too_late", w.ZH+"时承诺时限已过，不再改变", "The deadline had passed by then; it stays as it is: "+w.EN))
+		lines = append(lines, line(f.At, "start_too_late",
+			w.what.ZH+"时已过承诺时限，时限不变", "By then the deadline had passed; it stays as it is"))
 	}
 	return lines
 }
 
-var startWords = map[ClockStart]Words{
-	StartLocated:    {"确认位置", "confirmation of the place"},
-	StartScheduled:  {"约定时间", "an agreed time"},
-	StartHandedOver: {"由高速公路清障方移交", "hand-over by the motorway's own service"},
+// startWords say what a clock waits for, and in English that it happened.
+var startWords = map[ClockStart]struct {
+	what Words
+	done string
+}{
+	StartLocated:    {Words{"确认位置", "the place to be confirmed"}, "The place is confirmed"},
+	StartScheduled:  {Words{"约定时间", "a time to be agreed"}, "A time was agreed"},
+	StartHandedOver: {Words{"由高速公路清障方移交", "the hand-over by the motorway's own service"}, "The motorway's own service handed over"},
 }
 
 // pauses tells each pause with what bears it out, and why others do not count.

@@ -76,11 +76,11 @@ func (r CompensationRule) tell(p payment, add func(code string, fen Fen, zh, en 
 	case KindPerMinute:
 		add("per_minute", p.computed,
 			fmt.Sprintf("满 %d 分钟，每分钟 %s：%s", p.units, r.PerMinuteFen, p.computed),
-			fmt.Sprintf("%d full minutes at %s: %s", p.units, r.PerMinuteFen, p.computed))
+			fmt.Sprintf("%s at %s: %s", counted(p.units, "full minute"), r.PerMinuteFen, p.computed))
 	case KindPerBlock:
 		add("per_block", p.computed,
-			fmt.Sprintf("每 %s 为一段，已开始 %d 段，每段 %s：%s", spanZH(seconds(r.BlockS)), p.units, r.PerBlockFen, p.computed),
-			fmt.Sprintf("%d started blocks of %s at %s: %s", p.units, spanEN(seconds(r.BlockS)), r.PerBlockFen, p.computed))
+			fmt.Sprintf("每段 %s，已开始 %d 段，每段 %s：%s", spanZH(seconds(r.BlockS)), p.units, r.PerBlockFen, p.computed),
+			fmt.Sprintf("%s of %s at %s: %s", counted(p.units, "started block"), spanEN(seconds(r.BlockS)), r.PerBlockFen, p.computed))
 	}
 	switch {
 	case p.fen > p.computed:
@@ -88,6 +88,14 @@ func (r CompensationRule) tell(p payment, add func(code string, fen Fen, zh, en 
 	case p.fen < p.computed:
 		add("ceiling", p.fen-p.computed, fmt.Sprintf("不超过 %s", p.fen), fmt.Sprintf("At most %s", p.fen))
 	}
+}
+
+// counted writes a number of things in English.
+func counted(n int64, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 var bases = map[Base]Words{
@@ -103,8 +111,8 @@ func (x excuse) tell(v Verdict) events.Reason {
 		owes = Words{fmt.Sprintf("赔付 %d%%，即 %s", x.rule.OwesPct, v.UncappedFen), fmt.Sprintf("%d%% is owed, %s", x.rule.OwesPct, v.UncappedFen)}
 	}
 	return events.Reason{Code: "excluded", Fen: int64(v.UncappedFen - v.RawFen),
-		ZH: fmt.Sprintf("依免责条款（%s）%s，%s", x.rule.Rule, x.rule.Words.ZH, owes.ZH),
-		EN: fmt.Sprintf("Excused by rule %s, %s: %s", x.rule.Rule, x.rule.Words.EN, owes.EN)}
+		ZH: fmt.Sprintf("免责条款 %s（%s）：%s", x.rule.Rule, x.rule.Words.ZH, owes.ZH),
+		EN: fmt.Sprintf("Excused by rule %s (%s): %s", x.rule.Rule, x.rule.Words.EN, owes.EN)}
 }
 
 func levelWords(level string) Words {
