@@ -37,20 +37,22 @@ var nameForm = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,62}$`)
 
 // ParsePolicy reads a policy document. What is wrong with it is one
 // fault.Invalid that names every wrong field at once: those it does not know,
-// those that are repeated or of a wrong type, and those that cannot be meant.
+// those that are missing, repeated or of a wrong type, and those that cannot
+// be meant.
 func ParsePolicy(document []byte) (Policy, error) {
 	var p Policy
 	fields := readStrictly(document, &p)
 	if len(fields) == 1 && fields[0].Code == "json" {
 		return Policy{}, fault.InvalidFields(fields)
 	}
-	// A field that could not be read is not complained about twice.
-	unread := map[string]bool{}
-	for _, f := range fields {
-		unread[f.Field] = true
-	}
+	// What could not be read is not complained about twice.
+	unread := slices.Clone(fields)
 	for _, f := range p.wrong() {
-		if !unread[f.Field] {
+		known := slices.ContainsFunc(unread, func(u fault.Field) bool {
+			rest, within := strings.CutPrefix(f.Field, u.Field)
+			return within && (rest == "" || rest[0] == '.' || rest[0] == '[')
+		})
+		if !known {
 			fields = append(fields, f)
 		}
 	}

@@ -14,8 +14,8 @@ import (
 )
 
 // readStrictly reads a JSON document into a struct and says every field that
-// is unknown, repeated or of a wrong type; the rest is read all the same. A
-// document that is no JSON at all is one complaint of code json.
+// is unknown, missing, repeated or of a wrong type; the rest is read all the
+// same. A document that is no JSON at all is one complaint of code json.
 //
 // encoding/json stops at the first such field, takes names in any case and
 // lets the last of two win.
@@ -39,7 +39,6 @@ func readStrictly(document []byte, into any) []fault.Field {
 		return notJSON(err.Error())
 	}
 	if tree == nil {
-		r.wrong.check(len(r.wrong) > 0, "", "type", "is null; it must be an object")
 		return r.wrong
 	}
 	clean, err := json.Marshal(tree)
@@ -56,8 +55,7 @@ func notJSON(detail string) []fault.Field {
 	return []fault.Field{{Code: "json", Detail: detail}}
 }
 
-// strict reads values and keeps what fits the type; nil is what does not, and
-// null.
+// strict reads values and keeps what fits the type; nil is what does not.
 type strict struct {
 	dec   *json.Decoder
 	wrong complaints
@@ -88,10 +86,12 @@ func (r *strict) value(path string, t reflect.Type) (any, error) {
 			t = nil
 		}
 		return r.list(path, t)
-	case nil:
-		return nil, nil
 	}
-	if t == nil {
+	switch {
+	case t == nil:
+		return nil, nil
+	case token == nil:
+		r.wrong.add(path, "type", "is null; give a value or leave it out")
 		return nil, nil
 	}
 	fits := true
@@ -126,16 +126,19 @@ func (r *strict) value(path string, t reflect.Type) (any, error) {
 func (r *strict) object(path string, t reflect.Type) (any, error) {
 	kept := map[string]any{}
 	seen := map[string]bool{}
+	within := func(name string) string {
+		if path == "" {
+			return name
+		}
+		return path + "." + name
+	}
 	for r.dec.More() {
 		token, err := r.dec.Token()
 		if err != nil {
 			return nil, err
 		}
 		name, _ := token.(string)
-		at := name
-		if path != "" {
-			at = path + "." + name
-		}
+		at := within(name)
 		of := fieldNamed(t, name)
 		if t != nil && of == nil {
 			r.wrong.add(at, "unknown", "is not a field of a policy; correct or remove it")
@@ -155,6 +158,10 @@ func (r *strict) object(path string, t reflect.Type) (any, error) {
 	_, err := r.dec.Token()
 	if t == nil {
 		return nil, err
+	}
+	for i := range t.NumField() {
+		name, options, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+		r.wrong.check(seen[name] || options != "", within(name), "required", "is missing")
 	}
 	return kept, err
 }

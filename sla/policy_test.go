@@ -67,10 +67,9 @@ func TestAPolicyNamesEveryMistakeAtOnce(t *testing.T) {
 	require.Equal(t, fault.Invalid, fault.KindOf(err))
 	require.Equal(t, []string{
 		"tittle unknown",
+		"title required",
 		"name form",
 		"version range",
-		"title.zh required",
-		"title.en required",
 		"clock_start value",
 		"grace_s range",
 		"late_cancellation value",
@@ -104,7 +103,7 @@ func TestWhatIsNoPolicy(t *testing.T) {
 func TestTiersMustJoin(t *testing.T) {
 	t.Parallel()
 	tiers := func(list ...map[string]any) func(map[string]any) {
-		return func(doc map[string]any) { doc["compensation"] = map[string]any{"kind": "tiers", "tiers": list} }
+		return func(doc map[string]any) { doc["compensation"] = map[string]any{"kind": "tiers", "tiers": append([]map[string]any{}, list...)} }
 	}
 	type m = map[string]any
 	for name, c := range map[string]struct {

@@ -312,7 +312,7 @@ func TestMistakesInEveryPartAreNamedAtOnce(t *testing.T) {
 	document, err := os.ReadFile("testdata/policy-wrong-everywhere.json")
 	require.NoError(t, err)
 	_, err = sla.ParsePolicy(document)
-	want, err2 := os.ReadFile("testdata/policy-wrong-everywhere.txt")
+	want, err2 := os.ReadFile("testdata/policy-wrong-everywhere.fields")
 	require.NoError(t, err2)
 	var got string
 	for _, code := range codes(err) {
