@@ -33,6 +33,7 @@ var registered = []Event{
 	CompensationChanged{},
 	BatchChanged{},
 	PayoutChanged{},
+	PolicyChanged{},
 	HistoryImported{},
 	ImportChanged{},
 	ExportMade{},

@@ -87,6 +87,8 @@ func samples() []events.Event {
 			PaidLines: 2, PaidFen: 7000, BouncedLines: 1, BouncedFen: 2000, ChangedAt: after(30 * time.Hour), Reason: "results-1.csv"},
 		events.PayoutChanged{BatchID: batch, State: "failed", Via: "webhook", Key: "payout-01985a3c-7e00-7000-8000-00000000000a", Attempts: 8,
 			Lines: 3, TotalFen: 9000, Digest: digest, Receipt: "order 4711", Failure: "503 Service Unavailable", ChangedAt: after(29 * time.Hour)},
+		events.PolicyChanged{Policy: "example-45", PolicyVersion: 2, State: "activated", Digest: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+			EffectiveFrom: pAfter(time.Hour), EffectiveTo: pAfter(48 * time.Hour), ChangedAt: noon, Reason: "the spring programme"},
 		events.HistoryImported{ImportID: imp, RequestID: req, Source: "old-desk", Reference: "R-2015-0017", Area: area, Tier: "urban", OpenedAt: noon,
 			Priority: 2, Problem: "tyre", Kind: "flat tyre", VehicleKey: "9f86d081884c7d659a2feaa0c55ad015", Provider: "Lin's garage", RoadClass: "urban", Product: "plan-gold", Location: &events.LatLng{Lat: 31.2304, Lng: 121.4737}, Promise: promise,
 			PartnerID: ptr(events.IDFromUUID[events.PartnerID](u(6))), ProviderID: ptr(events.IDFromUUID[events.ProviderID](u(7))), Payable: true,

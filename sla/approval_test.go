@@ -19,11 +19,10 @@ import (
 // under puts another version of the policy in force.
 func (r *rig) under(change func(doc map[string]any)) {
 	r.t.Helper()
-	_, err := r.AddPolicy(context.Background(), admin, edit(r.t, func(doc map[string]any) {
+	r.inForce(edit(r.t, func(doc map[string]any) {
 		doc["version"], doc["effective_from"] = 2, opened.Add(-time.Hour).Format(time.RFC3339)
 		change(doc)
 	}))
-	require.NoError(r.t, err)
 }
 
 func queuedFor(c sla.Compensation) (codes []string) {

@@ -129,16 +129,16 @@ var parsed sync.Map
 
 // policyStored gives a stored policy to what has no service at hand.
 func policyStored(ctx context.Context, db events.Querier, name string, version int) (Policy, error) {
-	document, err := findPolicy(ctx, db, name, version)
+	stored, err := findPolicy(ctx, db, name, version)
 	if err != nil {
 		return Policy{}, err
 	}
-	if p, ok := parsed.Load(document); ok {
+	if p, ok := parsed.Load(stored.document); ok {
 		return p.(Policy), nil
 	}
-	p, err := ParsePolicy([]byte(document))
+	p, err := ParsePolicy([]byte(stored.document))
 	if err == nil {
-		parsed.Store(document, p)
+		parsed.Store(stored.document, p)
 	}
 	return p, err
 }

@@ -21,11 +21,10 @@ var (
 // their fault, up to their fee of ¥24.00, and partners 10%.
 func (r *rig) shared() {
 	r.t.Helper()
-	_, err := r.AddPolicy(r.t.Context(), admin, edit(r.t, func(doc map[string]any) {
+	r.inForce(edit(r.t, func(doc map[string]any) {
 		doc["version"] = 2
 		doc["bearers"] = map[string]any{"platform_pct": 30, "provider_pct": 60, "partner_pct": 10, "service_fee_fen": 2400, "cap_by_service_fee": true}
 	}))
-	require.NoError(r.t, err)
 }
 
 // lateBy opens a partner's request that provider A serves, late by that much

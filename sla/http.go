@@ -16,6 +16,7 @@ import (
 // Register adds the slice's operations to the API.
 func (s *Service) Register(api huma.API) {
 	s.registerPromises(api)
+	s.registerPolicies(api)
 	s.registerMoney(api)
 	s.registerBatches(api)
 	s.registerLedger(api)
@@ -61,20 +62,6 @@ type DecisionBody struct {
 	Reason string `json:"reason" minLength:"1" maxLength:"500" doc:"Why; it is kept with the decision."`
 }
 
-type policyInput struct {
-	Name    string `path:"name" maxLength:"63"`
-	Version int    `path:"version" minimum:"1"`
-}
-
-type policyOutput struct{ Body Policy }
-
-// PoliciesBody lists policies.
-type PoliciesBody struct {
-	Items []Policy `json:"items" nullable:"false"`
-}
-
-type policiesOutput struct{ Body PoliciesBody }
-
 func (s *Service) registerPromises(api huma.API) {
 	web.Register(api, operation("listGuarantees", http.MethodGet, "/v1/guarantees",
 		"List guarantees by deadline", "The promises being kept and how they ended, the earliest deadline first."),
@@ -85,18 +72,6 @@ func (s *Service) registerPromises(api huma.API) {
 	web.Register(api, operation("waiveGuarantee", http.MethodPost, "/v1/requests/{id}/guarantee/waive",
 		"Set a promise aside", "Before any verdict, for a reason that is kept and shown: a duplicate, a test, an agreement with the owner."),
 		web.Only(events.RoleOperator, events.RoleFinance), s.waiveGuarantee)
-	web.Register(api, operation("listPolicies", http.MethodGet, "/v1/policies",
-		"List policies", "Every stored version; a version is never edited."),
-		web.Only(), func(ctx context.Context, _ *struct{}) (*policiesOutput, error) {
-			list, err := s.Policies(ctx)
-			return &policiesOutput{PoliciesBody{list}}, err
-		})
-	web.Register(api, operation("readPolicy", http.MethodGet, "/v1/policies/{name}/{version}",
-		"One policy version", "What is promised under it and what a broken promise pays."),
-		web.Only(), func(ctx context.Context, in *policyInput) (*policyOutput, error) {
-			p, err := s.Policy(ctx, in.Name, in.Version)
-			return &policyOutput{p}, err
-		})
 }
 
 func (s *Service) listGuarantees(ctx context.Context, in *listGuaranteesInput) (*web.List[GuaranteeBody], error) {

@@ -45,13 +45,13 @@ func ParsePolicy(document []byte) (Policy, error) {
 	if len(fields) == 1 && fields[0].Code == "json" {
 		return Policy{}, fault.InvalidFields(fields)
 	}
-	// What could not be read is not complained about twice.
-	unread := slices.Clone(fields)
+	// Nothing is said twice of a field, nor of what could not be read.
+	unread := len(fields)
 	for _, f := range p.wrong() {
-		known := slices.ContainsFunc(unread, func(u fault.Field) bool {
+		known := slices.ContainsFunc(fields[:unread], func(u fault.Field) bool {
 			rest, within := strings.CutPrefix(f.Field, u.Field)
 			return within && (rest == "" || rest[0] == '.' || rest[0] == '[')
-		})
+		}) || slices.ContainsFunc(fields, func(u fault.Field) bool { return u.Field == f.Field && u.Code == f.Code })
 		if !known {
 			fields = append(fields, f)
 		}

@@ -103,7 +103,9 @@ func TestWhatIsNoPolicy(t *testing.T) {
 func TestTiersMustJoin(t *testing.T) {
 	t.Parallel()
 	tiers := func(list ...map[string]any) func(map[string]any) {
-		return func(doc map[string]any) { doc["compensation"] = map[string]any{"kind": "tiers", "tiers": append([]map[string]any{}, list...)} }
+		return func(doc map[string]any) {
+			doc["compensation"] = map[string]any{"kind": "tiers", "tiers": append([]map[string]any{}, list...)}
+		}
 	}
 	type m = map[string]any
 	for name, c := range map[string]struct {

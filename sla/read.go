@@ -109,26 +109,3 @@ func (s *Service) Compensation(ctx context.Context, by events.Actor, id events.C
 	}
 	return c, err
 }
-
-// Policies lists every stored version, by name and version. Policies are no
-// secret: an owner may read what he was promised.
-func (s *Service) Policies(ctx context.Context) (_ []Policy, err error) {
-	defer fault.Wrap(&err, "policies")
-	documents, err := listPolicies(ctx, s.pool)
-	if err != nil {
-		return nil, err
-	}
-	list := make([]Policy, len(documents))
-	for i, document := range documents {
-		if list[i], err = ParsePolicy([]byte(document)); err != nil {
-			return nil, err
-		}
-	}
-	return list, nil
-}
-
-// Policy gives one stored version, or ErrNoPolicy.
-func (s *Service) Policy(ctx context.Context, name string, version int) (_ Policy, err error) {
-	defer fault.Wrap(&err, "policy %s version %d", name, version)
-	return s.policy(ctx, s.pool, name, version)
-}

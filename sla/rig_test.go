@@ -87,6 +87,15 @@ func (r *rig) sweep(now time.Time) int {
 	return n
 }
 
+// inForce adds a policy document and has a second person activate it.
+func (r *rig) inForce(document []byte) {
+	r.t.Helper()
+	v, err := r.AddPolicy(context.Background(), admin, document)
+	require.NoError(r.t, err)
+	_, err = r.ActivatePolicy(context.Background(), finance, v.Name, v.Version, "as agreed")
+	require.NoError(r.t, err)
+}
+
 // open is the opening of a request at opened, under the policy in force.
 func (r *rig) open(id events.RequestID, tier string) events.RequestOpened {
 	r.t.Helper()

@@ -2,7 +2,6 @@ package sla
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -80,90 +79,6 @@ func New(pool *pgxpool.Pool, cfg Config) *Service {
 		cfg.SweepEvery = 250 * time.Millisecond
 	}
 	return &Service{pool: pool, cfg: cfg, now: func() time.Time { return micro(cfg.Now()) }}
-}
-
-// Errors of policies.
-var (
-	ErrNoPolicy      = fault.New(fault.NotFound, "policy_not_found", "There is no such policy version.")
-	ErrPolicyChanged = fault.New(fault.Conflict, "policy_version_exists", "This policy version is stored with another content; a version is never edited, so give the change a new version.")
-	ErrNotInstalled  = fault.New(fault.Busy, "policy_not_installed", "No policy is in force, so nothing can be promised; install the policies (the service does so when it starts).")
-)
-
-// Install stores the policies the service ships, unless they are there. Call
-// it once at start, after the migrations.
-func (s *Service) Install(ctx context.Context) error {
-	_, err := s.AddPolicy(ctx, events.System("policy"), example45)
-	return err
-}
-
-// AddPolicy stores a policy document as a new version. The same document
-// again changes nothing; another one under the same name and version is
-// ErrPolicyChanged. A document that cannot be meant is fault.Invalid with
-// every wrong field. Administrators and the service itself may.
-func (s *Service) AddPolicy(ctx context.Context, by events.Actor, document []byte) (_ Policy, err error) {
-	defer fault.Wrap(&err, "add policy")
-	if !by.Is(events.RoleAdmin, events.RoleSystem) {
-		return Policy{}, forbidden(by)
-	}
-	p, err := ParsePolicy(document)
-	if err != nil {
-		return Policy{}, err
-	}
-	return p, pg.InTx(ctx, s.pool, func(tx pgx.Tx) error {
-		added, err := insertPolicy(ctx, tx, p, string(document), by, s.now())
-		if err != nil || added {
-			return err
-		}
-		stored, err := findPolicy(ctx, tx, p.Name, p.Version)
-		if err == nil && stored != string(document) {
-			err = ErrPolicyChanged.With("policy", p.Name).With("version", p.Version)
-		}
-		return err
-	})
-}
-
-// policy gives a stored version. Versions are never edited, so each is read
-// once per process.
-func (s *Service) policy(ctx context.Context, db events.Querier, name string, version int) (Policy, error) {
-	key := policyKey{name, version}
-	if p, ok := s.policies.Load(key); ok {
-		return p.(Policy), nil
-	}
-	document, err := findPolicy(ctx, db, name, version)
-	if pg.NotFound(err) {
-		return Policy{}, ErrNoPolicy.Detailf("There is no policy %s version %d.", name, version)
-	}
-	if err != nil {
-		return Policy{}, err
-	}
-	p, err := ParsePolicy([]byte(document))
-	if err != nil {
-		return Policy{}, fmt.Errorf("stored policy %s version %d: %w", name, version, err)
-	}
-	s.policies.Store(key, p)
-	return p, nil
-}
-
-// Promise says what the owner of a request is promised, by the policy in
-// force at f.At. It reads in the opener's transaction and writes nothing: the
-// promise exists once the request does, when RequestOpened is heard.
-func (s *Service) Promise(ctx context.Context, tx pgx.Tx, f events.PromiseFacts) (_ events.Promise, err error) {
-	defer fault.Wrap(&err, "promise")
-	version, err := findPolicyAt(ctx, tx, s.cfg.Policy, f.At)
-	if pg.NotFound(err) {
-		return events.Promise{}, ErrNotInstalled
-	}
-	if err != nil {
-		return events.Promise{}, err
-	}
-	p, err := s.policy(ctx, tx, s.cfg.Policy, version)
-	if err != nil {
-		return events.Promise{}, err
-	}
-	return p.Promise(f.At, Facts{
-		Area: f.Area, Tier: f.Tier, RoadClass: f.RoadClass,
-		Problem: f.Problem, Priority: f.Priority, PartnerID: f.PartnerID, Product: f.Product,
-	}), nil
 }
 
 // inTx runs a command in one transaction and lets the relay know.

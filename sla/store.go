@@ -44,39 +44,6 @@ func orInfinity(t time.Time) pgtype.Timestamptz {
 	return pgtype.Timestamptz{Time: t, Valid: true}
 }
 
-// insertPolicy reports false when that version is there already.
-func insertPolicy(ctx context.Context, tx pgx.Tx, p Policy, document string, by events.Actor, now time.Time) (bool, error) {
-	tag, err := tx.Exec(ctx, `
-		INSERT INTO sla.policies (name, version, document, effective_from, added_at, added_by)
-		VALUES ($1, $2, $3, coalesce($4, '-infinity'::timestamptz), $5, $6)
-		ON CONFLICT (name, version) DO NOTHING`,
-		p.Name, p.Version, document, p.EffectiveFrom, now, by.String())
-	return tag.RowsAffected() == 1, err
-}
-
-// findPolicy gives the document of a version.
-func findPolicy(ctx context.Context, db events.Querier, name string, version int) (document string, err error) {
-	err = db.QueryRow(ctx, `SELECT document FROM sla.policies WHERE name = $1 AND version = $2`, name, version).Scan(&document)
-	return document, err
-}
-
-// findPolicyAt gives the version of a policy in force at a moment.
-func findPolicyAt(ctx context.Context, db events.Querier, name string, at time.Time) (version int, err error) {
-	err = db.QueryRow(ctx, `
-		SELECT version FROM sla.policies WHERE name = $1 AND effective_from <= $2
-		ORDER BY effective_from DESC, version DESC LIMIT 1`, name, at).Scan(&version)
-	return version, err
-}
-
-// listPolicies gives the documents of all versions.
-func listPolicies(ctx context.Context, db events.Querier) ([]string, error) {
-	rows, err := db.Query(ctx, `SELECT document FROM sla.policies ORDER BY name, version`)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, pgx.RowTo[string])
-}
-
 // insertFact reports false when the fact is known already.
 func insertFact(ctx context.Context, tx pgx.Tx, id events.RequestID, f Fact, told events.EventID, now time.Time) (bool, error) {
 	tag, err := tx.Exec(ctx, `

@@ -106,6 +106,8 @@ func promiseAMinute(t *testing.T, s *site) {
 	require.NoError(t, service.Install(t.Context()))
 	_, err = service.AddPolicy(t.Context(), events.Actor{Role: events.RoleAdmin, Subject: "e2e"}, document)
 	require.NoError(t, err)
+	_, err = service.ActivatePolicy(t.Context(), events.Actor{Role: events.RoleFinance, Subject: "second"}, p.Name, p.Version, "for the storm")
+	require.NoError(t, err)
 }
 
 // crowd is a set of replicas that come and go.
