@@ -27,8 +27,8 @@ func manyCompensations(b testing.TB, r *rig, n int) {
 				SELECT gid, rid, area, tier, priority, state, version, opened_at, promise_minutes, promise_due_at,
 					promise_rule, promise_reason, policy, policy_version, outcome, cancelled, due_at, stopped_at, late_us, owed_fen, reasons, changed_at
 				FROM ids, (SELECT * FROM sla.guarantees LIMIT 1) one RETURNING id)
-			INSERT INTO sla.compensations (id, guarantee_id, request_id, area, state, version, fen, policy, policy_version, reasons, accrued_at, changed_at)
-			SELECT cid, gid, rid, area, state, version, fen, policy, policy_version, reasons, accrued_at + i * interval '1 ms', changed_at
+			INSERT INTO sla.compensations (id, guarantee_id, request_id, area, state, version, fen, policy, policy_version, reasons, prepared_by, month, accrued_at, changed_at)
+			SELECT cid, gid, rid, area, state, version, fen, policy, policy_version, reasons, prepared_by, month, accrued_at + i * interval '1 ms', changed_at
 			FROM ids, (SELECT * FROM sla.compensations LIMIT 1) one`, done, step)
 		require.NoError(b, err)
 		done += step

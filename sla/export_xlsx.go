@@ -140,12 +140,18 @@ func (b *workbook) value(c cell, kind cellKind) (any, error) {
 }
 
 func (b *workbook) close(x *Export) error {
+	b.plain.w.Flush()
+	x.Digest = hex.EncodeToString(b.sum.Sum(nil))
+	return b.finish(x.facts())
+}
+
+// finish ends the lines, says on the first sheet what they come to, and
+// writes the whole.
+func (b *workbook) finish(facts []fact) error {
 	if err := b.endSheet(); err != nil {
 		return err
 	}
-	b.plain.w.Flush()
-	x.Digest = hex.EncodeToString(b.sum.Sum(nil))
-	for i, f := range x.facts() {
+	for i, f := range facts {
 		value, err := b.value(f.value, f.kind)
 		if err != nil {
 			return err

@@ -16,6 +16,7 @@ import (
 
 	"rescued/events"
 	"rescued/geo"
+	"rescued/sla"
 )
 
 // Config is everything `serve` and the administrative commands read from the
@@ -51,6 +52,10 @@ type Config struct {
 	RouterKey  string        `env:"ROUTER_KEY_FILE,file"`                // amap's key, read from a file
 	RouterRate int           `env:"ROUTER_PER_SECOND" envDefault:"20"`   // amap: calls a second of this replica
 	RouterDay  int           `env:"ROUTER_PER_DAY"`                      // amap: calls a day of this replica; 0: no limit
+
+	PayoutDir    string `env:"PAYOUT_DIR"`              // directory that approved batches are written into as files
+	PayoutURL    string `env:"PAYOUT_URL"`              // address that takes approved batches, signed
+	PayoutSecret string `env:"PAYOUT_SECRET_FILE,file"` // the secret they are signed with, read from a file
 
 	LogLevel    string `env:"LOG_LEVEL" envDefault:"info"`   // debug, info, warn or error
 	LogFormat   string `env:"LOG_FORMAT" envDefault:"json"`  // json or text
@@ -161,6 +166,9 @@ func (c Config) problems() (out []error) {
 	if _, err := c.travel(); err != nil {
 		wrong("RESCUED_ROUTER: %v", err)
 	}
+	if _, err := c.payouts(); err != nil {
+		wrong("RESCUED_PAYOUT_%v", err)
+	}
 	if c.RequestRate < 1 {
 		wrong("RESCUED_REQUEST_RATE is %d; at least 1 call a minute", c.RequestRate)
 	}
@@ -212,8 +220,8 @@ func (c Config) redacted() string {
 	if u, err := url.Parse(c.DatabaseURL); err == nil && c.DatabaseURL != "" {
 		database = u.Redacted()
 	}
-	return fmt.Sprintf("database %s; kafka %s sasl %s user %q password file %q tls %t; listen %s; public url %s; router %s %s; offer ttl %s; positions fresh for %s; service %s; swaps %t",
-		database, strings.Join(c.Kafka, ","), c.KafkaSASL, c.KafkaUser, c.KafkaPassword, c.KafkaTLS, c.Listen, c.PublicURL, c.Router, c.RouterURL, c.OfferTTL, c.FreshFor, c.Service, c.Swaps)
+	return fmt.Sprintf("database %s; kafka %s sasl %s user %q password file %q tls %t; listen %s; public url %s; router %s %s; payouts %s; offer ttl %s; positions fresh for %s; service %s; swaps %t",
+		database, strings.Join(c.Kafka, ","), c.KafkaSASL, c.KafkaUser, c.KafkaPassword, c.KafkaTLS, c.Listen, c.PublicURL, c.Router, c.RouterURL, c.payoutWays(), c.OfferTTL, c.FreshFor, c.Service, c.Swaps)
 }
 
 // travel is the travel times: by the named routing engine, with the
@@ -228,6 +236,38 @@ func (c Config) travel() (*geo.Routed, error) {
 		routed.Slowdown = geo.DefaultStraightLine().Slowdown
 	}
 	return geo.NewRouted(routed)
+}
+
+// payouts are the ways in which batches are paid, the directory first.
+func (c Config) payouts() (ways []sla.Payout, err error) {
+	if c.PayoutDir != "" {
+		way, err := sla.NewPayoutFile(c.PayoutDir)
+		if err != nil {
+			return nil, fmt.Errorf("DIR: %w", err)
+		}
+		ways = append(ways, way)
+	}
+	if c.PayoutURL != "" {
+		way, err := sla.NewPayoutWebhook(sla.WebhookConfig{URL: c.PayoutURL, Secret: []byte(strings.TrimSpace(c.PayoutSecret))})
+		if err != nil {
+			return nil, fmt.Errorf("URL: %w; set RESCUED_PAYOUT_SECRET_FILE to a file that holds the secret", err)
+		}
+		ways = append(ways, way)
+	}
+	return ways, nil
+}
+
+// payoutWays names them, for the log.
+func (c Config) payoutWays() string {
+	ways, _ := c.payouts() // what is wrong with them has been said
+	names := make([]string, len(ways))
+	for i, way := range ways {
+		names[i] = way.Name()
+	}
+	if len(names) == 0 {
+		return "none"
+	}
+	return strings.Join(names, ",")
 }
 
 func (c Config) engine() (geo.RoutingEngine, error) {

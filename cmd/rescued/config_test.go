@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -63,6 +64,22 @@ func TestConfigOfARoutingEngine(t *testing.T) {
 	for _, bad := range [][]string{{"RESCUED_ROUTER=horse"}, {"RESCUED_ROUTER=valhalla"}, {"RESCUED_ROUTER=amap", "RESCUED_ROUTER_URL=http://127.0.0.1:1"}} {
 		_, err := readConfig(bad)
 		require.ErrorContains(t, err, "RESCUED_ROUTER", "%v", bad)
+	}
+}
+
+func TestConfigOfPayouts(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	secret := filepath.Join(dir, "secret")
+	require.NoError(t, os.WriteFile(secret, []byte("hunter2hunter2hunter2\n"), 0o600))
+	c, err := readConfig([]string{"RESCUED_PAYOUT_DIR=" + dir, "RESCUED_PAYOUT_URL=https://payer.example.cn/orders", "RESCUED_PAYOUT_SECRET_FILE=" + secret})
+	require.NoError(t, err)
+	require.Contains(t, c.redacted(), "payouts file,webhook")
+	require.NotContains(t, c.redacted(), "hunter2")
+	for _, bad := range []string{"RESCUED_PAYOUT_DIR=/does/not/exist", "RESCUED_PAYOUT_URL=https://payer.example.cn/orders", "RESCUED_PAYOUT_URL=ftp://payer"} {
+		_, err := readConfig([]string{bad})
+		name, _, _ := strings.Cut(bad, "=")
+		require.ErrorContains(t, err, name)
 	}
 }
 

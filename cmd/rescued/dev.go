@@ -105,10 +105,14 @@ func (d devCmd) Run(a *app) (err error) {
 		return err
 	}
 
+	payouts, err := devPayouts(dir)
+	if err != nil {
+		return err
+	}
 	base := "http://" + listener.Addr().String()
 	sys, err := newSystem(a.ctx, systemConfig{
 		Pool: pool, Kafka: broker.Config(), Clock: clock, Log: log, Roles: allRoles(),
-		PublicURL: base, OfferTTL: 45 * time.Second, FreshFor: 10 * time.Minute, Swaps: true, DrainFor: 5 * time.Second, RequestRate: 1_000_000,
+		PublicURL: base, OfferTTL: 45 * time.Second, FreshFor: 10 * time.Minute, Swaps: true, Payouts: payouts, DrainFor: 5 * time.Second, RequestRate: 1_000_000,
 	})
 	if err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"rescued/internal/pg/local"
+	"rescued/sla"
 )
 
 // directory makes the data directory and says where its Postgres cluster
@@ -66,4 +67,14 @@ func mustBeIdle(place string) error {
 		return fmt.Errorf("--reset: %w", err)
 	}
 	return stopped("postgres", probe.Stop)
+}
+
+// devPayouts pays batches by files in the data directory.
+func devPayouts(dir string) ([]sla.Payout, error) {
+	place := filepath.Join(dir, "payouts")
+	if err := os.MkdirAll(place, 0o750); err != nil {
+		return nil, fmt.Errorf("make the directory %s for payouts: %w", place, plain(err))
+	}
+	way, err := sla.NewPayoutFile(place)
+	return []sla.Payout{way}, err
 }

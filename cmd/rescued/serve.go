@@ -53,9 +53,13 @@ func (c serveCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	payouts, err := cfg.payouts()
+	if err != nil {
+		return err
+	}
 	sys, err := newSystem(a.ctx, systemConfig{
 		Pool: pool, Kafka: cfg.kafka(), Clock: wallClock(), Log: log, Roles: roles, PublicURL: cfg.PublicURL,
-		OfferTTL: cfg.OfferTTL, FreshFor: cfg.FreshFor, Service: cfg.Service, Swaps: cfg.Swaps, Travel: travel, DrainFor: cfg.DrainFor, RequestRate: cfg.RequestRate,
+		OfferTTL: cfg.OfferTTL, FreshFor: cfg.FreshFor, Service: cfg.Service, Swaps: cfg.Swaps, Travel: travel, Payouts: payouts, DrainFor: cfg.DrainFor, RequestRate: cfg.RequestRate,
 	})
 	if err != nil {
 		return err

@@ -73,6 +73,7 @@ type systemConfig struct {
 	Service     time.Duration // expected at the car; 0 is 30 min
 	Swaps       bool          // of crews between requests
 	Travel      *geo.Routed   // nil is the straight-line model
+	Payouts     []sla.Payout  // ways in which batches are paid; without any, none can be submitted
 	DrainFor    time.Duration // wall time
 	RequestRate int           // calls a minute of one actor
 }
@@ -112,7 +113,7 @@ func newSystem(ctx context.Context, cfg systemConfig) (_ *system, err error) {
 		return nil, err
 	}
 	s.sla = sla.New(cfg.Pool, sla.Config{
-		Now: now, Wake: s.relay.Wake, Log: cfg.Log, Meters: s.registry,
+		Now: now, Wake: s.relay.Wake, Log: cfg.Log, Meters: s.registry, Payouts: cfg.Payouts,
 		Visible: func(ctx context.Context, by events.Actor, id events.RequestID) error {
 			_, err := s.dispatch.Request(ctx, by, id)
 			return err
