@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/google/uuid"
 
 	"rescued/events"
 	"rescued/internal/web"
@@ -35,6 +36,20 @@ type listTransactionsInput struct {
 	To             time.Time             `query:"to" doc:"Posted before this moment."`
 }
 
+type movesInput struct {
+	Account Account   `path:"account" enum:"owner_payable,compensation_expense,provider_receivable,partner_share,payout_clearing,cash"`
+	From    time.Time `query:"from" doc:"From this moment on; from the beginning when missing."`
+	To      time.Time `query:"to" doc:"To this moment, which is not included; to now when missing."`
+}
+
+type movesOutput struct{ Body AccountMoves }
+
+type transactionInput struct {
+	ID uuid.UUID `path:"id" format:"uuid"`
+}
+
+type transactionOutput struct{ Body TransactionView }
+
 func (s *Service) registerLedger(api huma.API) {
 	ledger := func(id, path, summary, about string) huma.Operation {
 		op := operation(id, http.MethodGet, path, summary, about)
@@ -51,6 +66,26 @@ func (s *Service) registerLedger(api huma.API) {
 			}
 			head, err := s.Head(ctx)
 			return &accountsOutput{AccountsBody{nullable(in.At), list, head}}, err
+		})
+	web.Register(api, ledger("readAccount", "/v1/ledger/accounts/{account}",
+		"What moved on an account", "Its balance at the beginning and the end of a period, and its debits and credits between."),
+		web.Only(moneyReaders...), func(ctx context.Context, in *movesInput) (*movesOutput, error) {
+			by, _ := web.ActorFrom(ctx)
+			m, err := s.Moves(ctx, by, in.Account, in.From, in.To)
+			if err != nil {
+				return nil, err
+			}
+			return &movesOutput{m}, nil
+		})
+	web.Register(api, ledger("readTransaction", "/v1/ledger/transactions/{id}",
+		"One ledger transaction", "With its place and links in the chain, and the transaction that takes it back, if one does."),
+		web.Only(moneyReaders...), func(ctx context.Context, in *transactionInput) (*transactionOutput, error) {
+			by, _ := web.ActorFrom(ctx)
+			v, err := s.Transaction(ctx, by, in.ID)
+			if err != nil {
+				return nil, err
+			}
+			return &transactionOutput{v}, nil
 		})
 	web.Register(api, ledger("listTransactions", "/v1/ledger/transactions",
 		"List ledger transactions by posting", "Each balanced and never changed; a correction is a transaction that reverses another."),
