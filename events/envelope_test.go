@@ -103,6 +103,7 @@ func decodeAny(t testing.TB, env events.Envelope) events.Event {
 		decode[events.PolicyChanged],
 		decode[events.HistoryImported], decode[events.ImportChanged],
 		decode[events.ExportMade], decode[events.ChargebackChanged],
+		decode[events.StatementChanged], decode[events.StatementLineChanged],
 	} {
 		if ev, err := try(env); err == nil {
 			return ev

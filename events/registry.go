@@ -38,6 +38,8 @@ var registered = []Event{
 	ImportChanged{},
 	ExportMade{},
 	ChargebackChanged{},
+	StatementChanged{},
+	StatementLineChanged{},
 }
 
 var byType = func() map[string]Event {

@@ -48,3 +48,48 @@ func (e ChargebackChanged) Stream() (Topic, string) { return TopicCompensations,
 
 // Subject is the request.
 func (e ChargebackChanged) Subject() string { return e.RequestID.String() }
+
+// StatementChanged: a provider's monthly statement moved on.
+type StatementChanged struct {
+	StatementID StatementID `json:"statement_id"`
+	ProviderID  ProviderID  `json:"provider_id"`
+	Month       string      `json:"month"` // 2026-02
+	State       string      `json:"state"` // draft, issued, confirmed, invoiced, settled or discarded
+	Services    int64       `json:"services"`
+	FeesFen     int64       `json:"fees_fen"`
+	ChargesFen  int64       `json:"charges_fen"`
+	ChangedAt   time.Time   `json:"changed_at"`
+	Reason      string      `json:"reason,omitempty"`
+}
+
+func (StatementChanged) EventType() string { return "cn.rescue.statement.changed.v1" }
+
+// Stream: by statement, among the money's topics.
+func (e StatementChanged) Stream() (Topic, string) { return TopicCompensations, e.StatementID.String() }
+
+// Subject is the statement.
+func (e StatementChanged) Subject() string { return e.StatementID.String() }
+
+// StatementLineChanged: a line of a statement was disputed or decided, or its
+// charge was taken back.
+type StatementLineChanged struct {
+	StatementID    StatementID    `json:"statement_id"`
+	ProviderID     ProviderID     `json:"provider_id"`
+	Line           int            `json:"line"`
+	RequestID      RequestID      `json:"request_id"`
+	CompensationID CompensationID `json:"compensation_id"`
+	State          string         `json:"state"` // disputed, upheld, overturned or withdrawn
+	Fen            int64          `json:"fen"`
+	ChangedAt      time.Time      `json:"changed_at"`
+	Reason         string         `json:"reason"`
+}
+
+func (StatementLineChanged) EventType() string { return "cn.rescue.statement.line_changed.v1" }
+
+// Stream: with its statement.
+func (e StatementLineChanged) Stream() (Topic, string) {
+	return TopicCompensations, e.StatementID.String()
+}
+
+// Subject is the statement.
+func (e StatementLineChanged) Subject() string { return e.StatementID.String() }

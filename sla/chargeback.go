@@ -201,6 +201,9 @@ func reverseCharges(ctx context.Context, tx pgx.Tx, c Compensation, by events.Ac
 		if err := reverseCharge(ctx, tx, b, by, why, now); err != nil {
 			return err
 		}
+		if err := withdrawLine(ctx, tx, b, by, why, now); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -32,6 +32,15 @@
 //
 //	Chargeback  charged   reverse → reversed
 //
+//	Statement   draft     issue → issued · discard → discarded · decide → draft
+//	            issued    decide → issued · confirm, lapse → confirmed
+//	            confirmed invoice → invoiced
+//	            invoiced  settle → settled
+//
+//	Its lines   listed    dispute → disputed · withdraw → withdrawn
+//	            disputed  uphold → upheld · overturn → overturned · withdraw → withdrawn
+//	            upheld    withdraw → withdrawn
+//
 //	Batch       draft     add, remove → draft · seal → sealed · discard → discarded
 //	            sealed    approve → approved · reject → discarded
 //	            approved  submit → submitted

@@ -21,6 +21,7 @@ const (
 	ExportCompensations ExportKind = "compensations" // with the verdict each rests on, line by line
 	ExportGuarantees    ExportKind = "guarantees"    // promises and their verdicts
 	ExportLedger        ExportKind = "ledger"        // one line per ledger line
+	ExportStatement     ExportKind = "statement"     // the lines of one provider's statement
 )
 
 // ExportFormat is how a file is written.
@@ -53,6 +54,7 @@ type ExportFilter struct {
 	Kind           string                `json:"kind,omitempty"` // of a posting
 	CompensationID events.CompensationID `json:"compensation_id,omitzero"`
 	BatchID        events.BatchID        `json:"batch_id,omitzero"`
+	StatementID    events.StatementID    `json:"statement_id,omitzero"`
 }
 
 // String is the filter as a JSON object, as files and records carry it.
@@ -103,10 +105,15 @@ type ExportJob struct {
 }
 
 // PrepareExport checks an order: who asks, and that its filter can be meant.
-// Finance and administrators may.
-func (s *Service) PrepareExport(by events.Actor, order ExportOrder) (_ *ExportJob, err error) {
+// Finance and administrators may; a statement may also be taken by its
+// provider.
+func (s *Service) PrepareExport(ctx context.Context, by events.Actor, order ExportOrder) (_ *ExportJob, err error) {
 	defer fault.Wrap(&err, "export %s", order.What)
-	if !by.Is(moneyReaders...) {
+	if order.What == ExportStatement {
+		if _, err := s.Statement(ctx, by, order.Filter.StatementID); err != nil {
+			return nil, err
+		}
+	} else if !by.Is(moneyReaders...) {
 		return nil, forbidden(by)
 	}
 	loc, err := zone(order.Zone)
@@ -218,7 +225,7 @@ func oneLine(err error) string {
 
 // Export writes an order in one go.
 func (s *Service) Export(ctx context.Context, by events.Actor, order ExportOrder, w io.Writer) (Export, error) {
-	job, err := s.PrepareExport(by, order)
+	job, err := s.PrepareExport(ctx, by, order)
 	if err != nil {
 		return Export{}, err
 	}

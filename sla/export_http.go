@@ -55,6 +55,11 @@ type exportLedgerInput struct {
 	To             time.Time             `query:"to" doc:"Posted before this moment."`
 }
 
+type exportStatementInput struct {
+	Exporting
+	ID events.StatementID `path:"id"`
+}
+
 // The trailers that follow an export over HTTP.
 const (
 	headerExport   = "Export-Id"
@@ -66,14 +71,14 @@ const (
 )
 
 // exportRoute registers the export of one kind.
-func exportRoute[I any](s *Service, api huma.API, what ExportKind, id, about string, read func(*I) (Exporting, ExportFilter)) {
-	op := operation(id, http.MethodGet, "/v1/exports/"+string(what), "Export "+string(what)+" as CSV or XLSX", about+aboutExporting)
+func exportRoute[I any](s *Service, api huma.API, what ExportKind, id, path, about string, may web.Audience, read func(*I) (Exporting, ExportFilter)) {
+	op := operation(id, http.MethodGet, path, "Export "+string(what)+" as CSV or XLSX", about+aboutExporting)
 	op.Tags = []string{"Exports"}
-	web.RegisterDownload(api, op, web.Only(moneyReaders...), []string{CSV.MediaType(), XLSX.MediaType()},
+	web.RegisterDownload(api, op, may, []string{CSV.MediaType(), XLSX.MediaType()},
 		func(ctx context.Context, in *I) (*web.Download, error) {
 			by, _ := web.ActorFrom(ctx)
 			e, f := read(in)
-			job, err := s.PrepareExport(by, e.order(what, f))
+			job, err := s.PrepareExport(ctx, by, e.order(what, f))
 			if err != nil {
 				return nil, err
 			}
@@ -104,17 +109,22 @@ type exportInput struct {
 type exportOutput struct{ Body Export }
 
 func (s *Service) registerExports(api huma.API) {
-	exportRoute(s, api, ExportCompensations, "exportCompensations", "With the verdict each rests on, line by line, by accrual.",
+	money := web.Only(moneyReaders...)
+	exportRoute(s, api, ExportCompensations, "exportCompensations", "/v1/exports/compensations", "With the verdict each rests on, line by line, by accrual.", money,
 		func(in *exportCompensationsInput) (Exporting, ExportFilter) {
 			return in.Exporting, ExportFilter{From: in.From, To: in.To, State: in.State, Area: in.Area, Policy: in.Policy, RequestID: in.RequestID}
 		})
-	exportRoute(s, api, ExportGuarantees, "exportGuarantees", "Promises with their verdicts, by opening.",
+	exportRoute(s, api, ExportGuarantees, "exportGuarantees", "/v1/exports/guarantees", "Promises with their verdicts, by opening.", money,
 		func(in *exportGuaranteesInput) (Exporting, ExportFilter) {
 			return in.Exporting, ExportFilter{From: in.From, To: in.To, State: in.State, Area: in.Area, Policy: in.Policy}
 		})
-	exportRoute(s, api, ExportLedger, "exportLedger", "One line per ledger line, whole transactions, by posting, with their place in the chain; the total is that of the debits.",
+	exportRoute(s, api, ExportLedger, "exportLedger", "/v1/exports/ledger", "One line per ledger line, whole transactions, by posting, with their place in the chain; the total is that of the debits.", money,
 		func(in *exportLedgerInput) (Exporting, ExportFilter) {
 			return in.Exporting, ExportFilter{From: in.From, To: in.To, Account: Account(in.Account), Kind: in.Kind, CompensationID: in.CompensationID, BatchID: in.BatchID}
+		})
+	exportRoute(s, api, ExportStatement, "exportStatement", "/v1/exports/statements/{id}", "The lines of one statement; the total is what is charged and stands, less credits. Its provider may take it.",
+		web.Only(events.RoleFinance, events.RoleAdmin, events.RoleProvider), func(in *exportStatementInput) (Exporting, ExportFilter) {
+			return in.Exporting, ExportFilter{StatementID: in.ID}
 		})
 	records := func(id, path, summary, about string) huma.Operation {
 		op := operation(id, http.MethodGet, path, summary, about)

@@ -1,6 +1,8 @@
 package sla
 
 import (
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -67,6 +69,7 @@ var tables = map[ExportKind]struct {
 	ExportCompensations: {[]string{"from", "to", "state", "area", "policy", "request_id"}, compensationTableOf},
 	ExportGuarantees:    {[]string{"from", "to", "state", "area", "policy"}, guaranteeTableOf},
 	ExportLedger:        {[]string{"from", "to", "account", "kind", "compensation_id", "batch_id"}, ledgerTableOf},
+	ExportStatement:     {[]string{"statement_id"}, statementTableOf},
 }
 
 // tableOf refuses members of the filter that the kind has no use for, all at
@@ -79,13 +82,13 @@ func tableOf(what ExportKind, f ExportFilter, loc *time.Location) (table, error)
 	given := map[string]bool{
 		"from": !f.From.IsZero(), "to": !f.To.IsZero(), "state": f.State != "", "area": f.Area != "", "policy": f.Policy != "",
 		"request_id": !f.RequestID.IsZero(), "account": f.Account != "", "kind": f.Kind != "",
-		"compensation_id": !f.CompensationID.IsZero(), "batch_id": !f.BatchID.IsZero(),
+		"compensation_id": !f.CompensationID.IsZero(), "batch_id": !f.BatchID.IsZero(), "statement_id": !f.StatementID.IsZero(),
 	}
 	for _, name := range t.takes {
 		delete(given, name)
 	}
 	var wrong []fault.Field
-	for _, name := range []string{"from", "to", "state", "area", "policy", "request_id", "account", "kind", "compensation_id", "batch_id"} {
+	for _, name := range slices.Sorted(maps.Keys(given)) {
 		if given[name] {
 			wrong = append(wrong, fault.Field{Field: name, Code: "unused",
 				Detail: "does not narrow an export of " + string(what) + "; leave it out (it takes " + strings.Join(t.takes, ", ") + ")"})
@@ -197,6 +200,46 @@ func ledgerTableOf(f ExportFilter, loc *time.Location) table {
 		}
 		fill(line, loc, x.ID, n, x.Key, x.Kind, l.Account, l.Currency, max(0, l.Fen), max(0, -l.Fen),
 			x.CompensationID, x.BatchID, x.ReversesID, x.By, x.PostedAt, x.Seq, hash)
+		return nil
+	}
+	return t
+}
+
+// statementTableOf lists the lines of a statement. What is charged and stands
+// adds up to the statement's charges; a credit is negative, and what was
+// overturned or withdrawn is nothing.
+func statementTableOf(f ExportFilter, loc *time.Location) table {
+	t := table{
+		name: "statement",
+		columns: columnsOf("line:whole", "kind", "state", "request_id", "compensation_id", "area", "opened_at", "stopped_at", "outcome", "late_s:whole",
+			"fee_yuan:money", "charge_yuan:money", "fault_pct:whole", "disputed_why", "decided_why", "fault_zh", "fault_en"),
+		sum: 11,
+		sql: `SELECT ` + prefixed("l", statementLineColumns) + `, c.attribution
+			FROM sla.statement_lines l LEFT JOIN LATERAL (SELECT attribution FROM sla.chargebacks
+				WHERE compensation_id = l.compensation_id AND bearer = 'provider' AND bearer_id = l.provider_id LIMIT 1) c ON true
+			WHERE l.statement_id = $1 ORDER BY l.line`,
+		args: []any{f.StatementID},
+	}
+	t.scan = func(row pgx.Rows, line []cell) error {
+		l, a, err := scanStatementLineWith(row)
+		if err != nil {
+			return err
+		}
+		var fee, charge Fen
+		switch {
+		case l.Kind == ItemService:
+			fee = l.Fen
+		case l.Kind == ItemCredit:
+			charge = -l.Fen
+		case l.State == ItemListed || l.State == ItemDisputed || l.State == ItemUpheld:
+			charge = l.Fen
+		}
+		var zh, en string
+		if a != nil {
+			zh, en = reasonLines(a.Reasons, loc)
+		}
+		fill(line, loc, l.No, string(l.Kind), string(l.State), l.RequestID, l.CompensationID, l.Area, l.OpenedAt, l.StoppedAt, l.Outcome, int64(l.Late/time.Second),
+			fee, charge, l.FaultPct, l.DisputedWhy, l.DecidedWhy, zh, en)
 		return nil
 	}
 	return t

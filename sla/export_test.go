@@ -15,7 +15,7 @@ var Guarded = guarded
 
 // Workbook writes order as XLSX with no more than rowsEach rows on a sheet.
 func Workbook(ctx context.Context, s *Service, by events.Actor, order ExportOrder, w io.Writer, rowsEach int) (Export, error) {
-	job, err := s.PrepareExport(by, order)
+	job, err := s.PrepareExport(ctx, by, order)
 	if err != nil {
 		return Export{}, err
 	}

@@ -223,14 +223,14 @@ func TestTheLedgerAndTheVerdictsAreExported(t *testing.T) {
 func TestAnExportRefusesAFilterItHasNoUseFor(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	_, err := r.PrepareExport(finance, sla.ExportOrder{What: sla.ExportLedger, Format: sla.CSV,
+	_, err := r.PrepareExport(t.Context(), finance, sla.ExportOrder{What: sla.ExportLedger, Format: sla.CSV,
 		Filter: sla.ExportFilter{State: "paid", Area: "cn-3301", Kind: "void"}})
 	var f *fault.Error
 	require.ErrorAs(t, err, &f)
 	require.Len(t, f.Fields, 2)
-	require.Equal(t, "state", f.Fields[0].Field)
-	require.Equal(t, "area", f.Fields[1].Field)
-	_, err = r.PrepareExport(finance, sla.ExportOrder{What: "phones", Format: sla.CSV})
+	require.Equal(t, "area", f.Fields[0].Field)
+	require.Equal(t, "state", f.Fields[1].Field)
+	_, err = r.PrepareExport(t.Context(), finance, sla.ExportOrder{What: "phones", Format: sla.CSV})
 	require.Equal(t, fault.Invalid, fault.KindOf(err))
 }
 

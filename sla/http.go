@@ -23,6 +23,7 @@ func (s *Service) Register(api huma.API) {
 	s.registerImports(api)
 	s.registerExports(api)
 	s.registerChargebacks(api)
+	s.registerStatements(api)
 }
 
 func operation(id, method, path, summary, about string) huma.Operation {

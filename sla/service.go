@@ -39,6 +39,9 @@ type Config struct {
 	// Payouts are the ways in which batches can be paid; the first is taken
 	// when nobody names one. Without any, none can be submitted.
 	Payouts []Payout
+	// DisputeWindow is how long, in business time, a provider may dispute the
+	// charges of its statement once it is issued; 7 days when zero.
+	DisputeWindow time.Duration
 	// SweepEvery is the wall time between two sweeps; 250 ms when zero.
 	SweepEvery time.Duration
 }
@@ -74,6 +77,9 @@ func New(pool *pgxpool.Pool, cfg Config) *Service {
 	}
 	if cfg.AtRiskWithin <= 0 {
 		cfg.AtRiskWithin = 10 * time.Minute
+	}
+	if cfg.DisputeWindow <= 0 {
+		cfg.DisputeWindow = 7 * 24 * time.Hour
 	}
 	if cfg.SweepEvery <= 0 {
 		cfg.SweepEvery = 250 * time.Millisecond

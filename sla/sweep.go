@@ -52,6 +52,12 @@ func (s *Service) Run(ctx context.Context) error {
 			return err
 		})
 	})
+	group.Go(func() error {
+		return s.every(ctx, "statements are not confirmed when their window closes, until it recovers", func() error {
+			_, err := s.LapseStatements(ctx, s.now(), sweepLimit)
+			return err
+		})
+	})
 	return group.Wait()
 }
 

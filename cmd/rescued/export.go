@@ -14,7 +14,7 @@ import (
 )
 
 type exportCmd struct {
-	What         string `arg:"" enum:"compensations,guarantees,ledger" help:"compensations, guarantees or ledger."`
+	What         string `arg:"" enum:"compensations,guarantees,ledger,statement" help:"compensations, guarantees, ledger or statement."`
 	Out          string `short:"o" default:"-" help:"File to write; - is standard output. It appears when it is whole."`
 	Format       string `enum:"csv,xlsx" default:"csv" help:"csv or xlsx."`
 	From         string `help:"From this day (2026-02-01) or moment (RFC 3339) on."`
@@ -27,6 +27,7 @@ type exportCmd struct {
 	Kind         string `help:"Ledger: only transactions of this kind."`
 	Compensation string `help:"Ledger: only transactions about this compensation."`
 	Batch        string `help:"Ledger: only transactions about this batch."`
+	Statement    string `help:"Statement: which one."`
 	BOM          bool   `negatable:"" default:"true" help:"CSV: begin with the mark that spreadsheets know UTF-8 by."`
 	Summary      bool   `negatable:"" default:"true" help:"CSV: end with rows that say what the file comes to."`
 }
@@ -49,6 +50,11 @@ func (c exportCmd) Run(a *app) error {
 	if c.Batch != "" {
 		if filter.BatchID, err = events.ParseID[events.BatchID](c.Batch); err != nil {
 			return fmt.Errorf("--batch: %w", err)
+		}
+	}
+	if c.Statement != "" {
+		if filter.StatementID, err = events.ParseID[events.StatementID](c.Statement); err != nil {
+			return fmt.Errorf("--statement: %w", err)
 		}
 	}
 	return writeExport(a, c.Out, sla.ExportOrder{

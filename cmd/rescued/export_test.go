@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"rescued/events"
 	"rescued/internal/pgtest"
 )
 
@@ -39,6 +40,7 @@ func TestExportCommand(t *testing.T) {
 		"state: does not narrow an export of ledger":  {"ledger", "--state", "paid"},
 		"is not an identifier of the form cmp_":       {"ledger", "--compensation", "exp_1"},
 		"to: must be later than from":                 {"ledger", "--from", "2026-02-02", "--to", "2026-02-01"},
+		"There is no such statement":                  {"statement", "--statement", events.NewID[events.StatementID]().String()},
 		`must be one of "compensations","guarantees"`: {"phones"},
 	} {
 		code, said := export(append(args, "--out", filepath.Join(dir, "refused.csv"))...)

@@ -59,7 +59,7 @@ func (c serveCmd) Run(a *app) error {
 	}
 	sys, err := newSystem(a.ctx, systemConfig{
 		Pool: pool, Kafka: cfg.kafka(), Clock: wallClock(), Log: log, Roles: roles, PublicURL: cfg.PublicURL,
-		OfferTTL: cfg.OfferTTL, FreshFor: cfg.FreshFor, Service: cfg.Service, Swaps: cfg.Swaps, Travel: travel, Payouts: payouts, DrainFor: cfg.DrainFor, RequestRate: cfg.RequestRate,
+		OfferTTL: cfg.OfferTTL, Disputes: cfg.Disputes, FreshFor: cfg.FreshFor, Service: cfg.Service, Swaps: cfg.Swaps, Travel: travel, Payouts: payouts, DrainFor: cfg.DrainFor, RequestRate: cfg.RequestRate,
 	})
 	if err != nil {
 		return err

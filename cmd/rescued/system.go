@@ -69,6 +69,7 @@ type systemConfig struct {
 	Roles       []role
 	PublicURL   string
 	OfferTTL    time.Duration
+	Disputes    time.Duration // window of a statement; 0 is 7 days
 	FreshFor    time.Duration
 	Service     time.Duration // expected at the car; 0 is 30 min
 	Swaps       bool          // of crews between requests
@@ -113,7 +114,7 @@ func newSystem(ctx context.Context, cfg systemConfig) (_ *system, err error) {
 		return nil, err
 	}
 	s.sla = sla.New(cfg.Pool, sla.Config{
-		Now: now, Wake: s.relay.Wake, Log: cfg.Log, Meters: s.registry, Payouts: cfg.Payouts,
+		Now: now, Wake: s.relay.Wake, Log: cfg.Log, Meters: s.registry, Payouts: cfg.Payouts, DisputeWindow: cfg.Disputes,
 		Visible: func(ctx context.Context, by events.Actor, id events.RequestID) error {
 			_, err := s.dispatch.Request(ctx, by, id)
 			return err

@@ -1,0 +1,409 @@
+package sla
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"rescued/events"
+	"rescued/internal/fault"
+	"rescued/internal/pg"
+)
+
+// DraftStatement draws up what a provider did in a month and is charged for,
+// once the month is over in the business zone. Finance may.
+func (s *Service) DraftStatement(ctx context.Context, by events.Actor, provider events.ProviderID, year int, month time.Month) (st Statement, err error) {
+	defer fault.Wrap(&err, "draft the statement of %s for %d-%02d", provider, year, month)
+	if !by.Is(events.RoleFinance) {
+		return Statement{}, forbidden(by)
+	}
+	now := s.now()
+	first, from, to := monthWindow(year, month)
+	if now.Before(to) {
+		return Statement{}, ErrMonthOpen
+	}
+	err = s.inTx(ctx, func(tx pgx.Tx) error {
+		st = Statement{
+			ID: events.NewID[events.StatementID](), ProviderID: provider, Month: first, From: from, To: to,
+			State: StatementDraft, Version: 1, DraftedBy: by.String(), DraftedAt: now, ChangedAt: now,
+		}
+		if err := insertStatement(ctx, tx, st); err != nil {
+			return err
+		}
+		if err := insertStatementLines(ctx, tx, st); err != nil {
+			return err
+		}
+		st.Version++
+		if st, err = updateStatement(ctx, tx, st); err != nil {
+			return err
+		}
+		return events.Append(ctx, tx, by, now, st.Version, st.told(now, ""))
+	})
+	return st, err
+}
+
+// IssueStatement shows a draft to its provider and opens the window for
+// disputes. Finance may.
+func (s *Service) IssueStatement(ctx context.Context, by events.Actor, id events.StatementID, seen int64) (Statement, error) {
+	return s.changeStatement(ctx, by, id, seen, evIssue, "", func(_ pgx.Tx, st *Statement, now time.Time) error {
+		st.IssuedBy, st.IssuedAt, st.DisputesUntil = by.String(), now, now.Add(s.cfg.DisputeWindow)
+		return nil
+	}, events.RoleFinance)
+}
+
+// DiscardStatement gives a draft up; its lines wait for another. Finance may.
+func (s *Service) DiscardStatement(ctx context.Context, by events.Actor, id events.StatementID, seen int64, why string) (Statement, error) {
+	why, err := checkReason(why)
+	if err != nil {
+		return Statement{}, err
+	}
+	return s.changeStatement(ctx, by, id, seen, evDiscardIt, why, func(tx pgx.Tx, st *Statement, _ time.Time) error {
+		return discardLines(ctx, tx, st.ID)
+	}, events.RoleFinance)
+}
+
+// ConfirmStatement agrees to an issued statement. Its provider may, once none
+// of its lines is in dispute: ErrInDispute. What nobody disputes is confirmed
+// by the end of the window.
+func (s *Service) ConfirmStatement(ctx context.Context, by events.Actor, id events.StatementID, seen int64) (Statement, error) {
+	return s.changeStatement(ctx, by, id, seen, evConfirm, "", func(_ pgx.Tx, st *Statement, now time.Time) error {
+		if st.Disputed > 0 {
+			return ErrInDispute
+		}
+		st.ConfirmedBy, st.ConfirmedAt = by.String(), now
+		return nil
+	}, events.RoleProvider)
+}
+
+// RecordFapiao notes the invoice that belongs to a confirmed statement; an
+// invoice belongs to one statement. Finance or its provider may.
+func (s *Service) RecordFapiao(ctx context.Context, by events.Actor, id events.StatementID, seen int64, f Fapiao) (Statement, error) {
+	f.Number = strings.Join(strings.Fields(f.Number), "")
+	if err := fault.InvalidFields(f.wrong()); err != nil {
+		return Statement{}, err
+	}
+	return s.changeStatement(ctx, by, id, seen, evInvoice, "", func(_ pgx.Tx, st *Statement, now time.Time) error {
+		st.Fapiao, st.InvoicedBy, st.InvoicedAt = f, by.String(), now
+		return nil
+	}, events.RoleFinance, events.RoleProvider)
+}
+
+// SettleStatement books that what a statement charges came in, as money or by
+// keeping it back from fees that are paid outside this ledger: in either case
+// the receivable is gone and cash is more by it. A statement that credits more
+// than it charges is settled the other way round, and one of nothing books
+// nothing. Finance may.
+func (s *Service) SettleStatement(ctx context.Context, by events.Actor, id events.StatementID, seen int64, how Settlement) (Statement, error) {
+	var wrong []fault.Field
+	if how.How != SettledPaid && how.How != SettledSetOff {
+		wrong = append(wrong, fault.Field{Field: "how", Code: "unknown", Detail: "is not paid or set_off"})
+	}
+	if how.Ref = strings.TrimSpace(how.Ref); how.Ref == "" || len(how.Ref) > 200 || !plainText(how.Ref) {
+		wrong = append(wrong, fault.Field{Field: "reference", Code: "required", Detail: "is missing or no plain text of at most 200 bytes; give the bank's reference, or what it was set off against"})
+	}
+	if err := fault.InvalidFields(wrong); err != nil {
+		return Statement{}, err
+	}
+	return s.changeStatement(ctx, by, id, seen, evSettle, how.Ref, func(tx pgx.Tx, st *Statement, now time.Time) error {
+		st.Settlement, st.SettledBy, st.SettledAt = how, by.String(), now
+		if st.Charges == 0 {
+			return nil
+		}
+		p, err := newPosting(fmt.Sprintf("statement:%s:settlement", st.ID), "settlement_"+string(how.How), by, now,
+			entry{Cash, st.Charges}, entry{ProviderReceivable, -st.Charges})
+		if err != nil {
+			return err
+		}
+		return insertPostings(ctx, tx, p)
+	}, events.RoleFinance)
+}
+
+// changeStatement runs one command on a statement: who may, what the caller
+// saw, its table, what the command does, and the telling. A provider may do
+// so with its own alone, and sees no others.
+func (s *Service) changeStatement(ctx context.Context, by events.Actor, id events.StatementID, seen int64, ev StatementEvent, why string,
+	do func(pgx.Tx, *Statement, time.Time) error, may ...events.Role) (st Statement, err error) {
+	defer fault.Wrap(&err, "%s statement %s", ev, id)
+	if !by.Is(may...) {
+		return Statement{}, forbidden(by)
+	}
+	err = s.inTx(ctx, func(tx pgx.Tx) error {
+		if st, err = lockStatement(ctx, tx, id); err != nil {
+			if pg.NotFound(err) {
+				err = ErrNoStatement
+			}
+			return err
+		}
+		if err := st.visible(by); err != nil {
+			return err
+		}
+		if st.Version != seen {
+			return ErrStale.With("version", st.Version)
+		}
+		now := s.now()
+		next, err := statementTable.Next(st.State, ev)
+		if err != nil {
+			return err
+		}
+		if err := do(tx, &st, now); err != nil {
+			return err
+		}
+		st, err = stepStatement(ctx, tx, st, next, by, why, now)
+		return err
+	})
+	return st, err
+}
+
+// stepStatement writes a locked statement in its next state and tells so.
+// Nothing else writes its state.
+func stepStatement(ctx context.Context, tx pgx.Tx, st Statement, next StatementState, by events.Actor, why string, now time.Time) (Statement, error) {
+	st.State, st.Version, st.ChangedAt = next, st.Version+1, now
+	st, err := updateStatement(ctx, tx, st)
+	if err != nil {
+		return st, err
+	}
+	return st, events.Append(ctx, tx, by, now, st.Version, st.told(now, why))
+}
+
+// visible is ErrNoStatement for a provider that must not see the statement.
+func (st Statement) visible(by events.Actor) error {
+	if by.Is(events.RoleProvider) && (by.Subject != st.ProviderID.String() || st.State == StatementDraft || st.State == StatementDiscarded) {
+		return ErrNoStatement
+	}
+	return nil
+}
+
+// DisputeLine doubts a charge of an issued statement, while the window is
+// open. Its provider may, with a reason. seen is the statement's version.
+func (s *Service) DisputeLine(ctx context.Context, by events.Actor, id events.StatementID, no int, seen int64, why string) (Statement, error) {
+	return s.changeLine(ctx, by, id, no, seen, evItemDispute, why, events.RoleProvider)
+}
+
+// UpholdLine decides a dispute for the charge. Finance may, with a reason.
+func (s *Service) UpholdLine(ctx context.Context, by events.Actor, id events.StatementID, no int, seen int64, why string) (Statement, error) {
+	return s.changeLine(ctx, by, id, no, seen, evItemUphold, why, events.RoleFinance)
+}
+
+// OverturnLine decides a dispute for the provider: the charge is reversed, in
+// the books by a linked reversal. Finance may, with a reason.
+func (s *Service) OverturnLine(ctx context.Context, by events.Actor, id events.StatementID, no int, seen int64, why string) (Statement, error) {
+	return s.changeLine(ctx, by, id, no, seen, evItemOverturn, why, events.RoleFinance)
+}
+
+func (s *Service) changeLine(ctx context.Context, by events.Actor, id events.StatementID, no int, seen int64, ev ItemEvent, why string, may events.Role) (st Statement, err error) {
+	defer fault.Wrap(&err, "%s line %d of statement %s", ev, no, id)
+	if !by.Is(may) {
+		return Statement{}, forbidden(by)
+	}
+	if why, err = checkReason(why); err != nil {
+		return Statement{}, err
+	}
+	err = s.inTx(ctx, func(tx pgx.Tx) error {
+		// What the line is of never changes, so it is read before the locks are
+		// taken in their order: compensation, chargeback, statement.
+		l, err := findStatementLine(ctx, tx, id, no)
+		if err != nil && !pg.NotFound(err) {
+			return err
+		}
+		var charge *Chargeback
+		if ev == evItemOverturn && !l.CompensationID.IsZero() {
+			if _, err := lockCompensation(ctx, tx, l.CompensationID); err != nil {
+				return err
+			}
+			if charge, err = lockCharge(ctx, tx, l); err != nil {
+				return err
+			}
+		}
+		if st, err = lockStatement(ctx, tx, id); err != nil {
+			if pg.NotFound(err) {
+				err = ErrNoStatement
+			}
+			return err
+		}
+		if err := st.visible(by); err != nil {
+			return err
+		}
+		if l, err = findStatementLine(ctx, tx, id, no); err != nil {
+			if pg.NotFound(err) {
+				err = ErrNoStatementLine
+			}
+			return err
+		}
+		now := s.now()
+		switch {
+		case st.Version != seen:
+			return ErrStale.With("version", st.Version)
+		case l.Kind != ItemCharge:
+			return ErrNotCharged
+		}
+		next, err := statementTable.Next(st.State, evDecide)
+		if err != nil {
+			return err
+		}
+		if ev == evItemDispute && (st.State != StatementIssued || now.After(st.DisputesUntil)) {
+			return ErrWindowClosed.With("disputes_until", st.DisputesUntil)
+		}
+		if l, err = stepStatementLine(ctx, tx, l, ev, by, why, now); err != nil {
+			return err
+		}
+		if charge != nil {
+			if err := reverseCharge(ctx, tx, *charge, by, why, now); err != nil {
+				return err
+			}
+		}
+		if st, err = stepStatement(ctx, tx, st, next, by, why, now); err != nil {
+			return err
+		}
+		return events.Append(ctx, tx, by, now, st.Version, l.told(now, why))
+	})
+	return st, err
+}
+
+// stepStatementLine moves a line by its table. Its statement is locked, and told by
+// the caller.
+func stepStatementLine(ctx context.Context, tx pgx.Tx, l StatementLine, ev ItemEvent, by events.Actor, why string, now time.Time) (StatementLine, error) {
+	next, err := itemTable.Next(l.State, ev)
+	if err != nil {
+		return l, err
+	}
+	switch ev {
+	case evItemDispute:
+		l.DisputedBy, l.DisputedWhy, l.DisputedAt = by.String(), why, now
+	default:
+		l.DecidedBy, l.DecidedWhy, l.DecidedAt = by.String(), why, now
+	}
+	l.State = next
+	return l, updateStatementLine(ctx, tx, l)
+}
+
+// lockCharge gives the charge that a line lists, locked.
+func lockCharge(ctx context.Context, tx pgx.Tx, l StatementLine) (*Chargeback, error) {
+	list, err := lockChargebacks(ctx, tx, l.CompensationID)
+	for i, b := range list {
+		if b.Bearer == BearerProvider && b.ID == l.ProviderID.UUID() && err == nil {
+			return &list[i], nil
+		}
+	}
+	return nil, cmp.Or(err, error(ErrNoChargeback))
+}
+
+// withdrawLine takes a charge that was reversed with its compensation off the
+// statement that lists it, while that is open. On a closed statement it
+// stands, and the next one credits it.
+func withdrawLine(ctx context.Context, tx pgx.Tx, b Chargeback, by events.Actor, why string, now time.Time) error {
+	if b.Bearer != BearerProvider {
+		return nil
+	}
+	l, err := findChargeLine(ctx, tx, events.IDFromUUID[events.ProviderID](b.ID), b.CompensationID)
+	if pg.NotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	st, err := lockStatement(ctx, tx, l.StatementID)
+	if err != nil {
+		return err
+	}
+	next, err := statementTable.Next(st.State, evDecide)
+	if err != nil {
+		return nil // closed by now
+	}
+	if l, err = findStatementLine(ctx, tx, l.StatementID, l.No); err != nil {
+		return err
+	}
+	if l, err = stepStatementLine(ctx, tx, l, evItemWithdraw, by, why, now); err != nil {
+		return err
+	}
+	if st, err = stepStatement(ctx, tx, st, next, by, why, now); err != nil {
+		return err
+	}
+	return events.Append(ctx, tx, by, now, st.Version, l.told(now, why))
+}
+
+// lapseActor is who confirms what nobody disputes.
+var lapseActor = events.System("statements")
+
+// LapseStatements confirms issued statements whose window has closed and of
+// which nothing is in dispute, at most limit, and says how many. Run does it
+// all the time; several replicas may at once.
+func (s *Service) LapseStatements(ctx context.Context, now time.Time, limit int) (n int, err error) {
+	defer fault.Wrap(&err, "lapse statements")
+	for n < limit {
+		found := false
+		err := s.inTxIf(ctx, func(tx pgx.Tx) (bool, error) {
+			st, err := lockLapsed(ctx, tx, now)
+			if found = !pg.NotFound(err); !found {
+				return false, nil
+			}
+			if err != nil {
+				return false, err
+			}
+			next, err := statementTable.Next(st.State, evLapse)
+			if err != nil {
+				return false, err
+			}
+			st.ConfirmedBy, st.ConfirmedAt = lapseActor.String(), now
+			_, err = stepStatement(ctx, tx, st, next, lapseActor, "The window for disputes has closed.", now)
+			return true, err
+		})
+		if err != nil || !found {
+			return n, err
+		}
+		n++
+	}
+	return n, nil
+}
+
+// Statements lists statements by month, at most limit of those after the
+// place where the page before ended. Finance and administrators see all, a
+// provider its own once they are issued.
+func (s *Service) Statements(ctx context.Context, by events.Actor, f StatementFilter, after StatementPlace, limit int) (_ []Statement, err error) {
+	defer fault.Wrap(&err, "statements")
+	if by.Is(events.RoleProvider) {
+		own, err := events.ParseID[events.ProviderID](by.Subject)
+		if err != nil {
+			return nil, err
+		}
+		if !f.ProviderID.IsZero() && f.ProviderID != own {
+			return nil, ErrNoStatement
+		}
+		f.ProviderID, f.shown = own, true
+	} else if !by.Is(moneyReaders...) {
+		return nil, forbidden(by)
+	}
+	return listStatements(ctx, s.pool, f, after, limit)
+}
+
+// Statement gives one statement.
+func (s *Service) Statement(ctx context.Context, by events.Actor, id events.StatementID) (_ Statement, err error) {
+	defer fault.Wrap(&err, "statement %s", id)
+	if !by.Is(append([]events.Role{events.RoleProvider}, moneyReaders...)...) {
+		return Statement{}, forbidden(by)
+	}
+	st, err := findStatement(ctx, s.pool, id)
+	if pg.NotFound(err) {
+		err = ErrNoStatement
+	}
+	if err == nil {
+		err = st.visible(by)
+	}
+	if err != nil {
+		return Statement{}, err
+	}
+	return st, nil
+}
+
+// StatementLines lists the lines of a statement in their order, at most limit
+// of those after line number after.
+func (s *Service) StatementLines(ctx context.Context, by events.Actor, id events.StatementID, f ItemFilter, after, limit int) (_ []StatementLine, err error) {
+	defer fault.Wrap(&err, "lines of statement %s", id)
+	if _, err := s.Statement(ctx, by, id); err != nil {
+		return nil, err
+	}
+	return listStatementLines(ctx, s.pool, id, f, after, limit)
+}
