@@ -110,6 +110,8 @@ func (s *Service) Attribution(ctx context.Context, by events.Actor, id events.Re
 	return policy.Attribute(g.timeline(facts), g.Verdict), nil
 }
 
+var errTwoBearers = fault.InvalidFields([]fault.Field{{Field: "partner_id", Code: "both", Detail: "a chargeback has one bearer; give provider_id or partner_id"}})
+
 type listChargebacksInput struct {
 	web.Listing
 	Totaling
@@ -152,7 +154,7 @@ func (s *Service) listChargebacks(ctx context.Context, in *listChargebacksInput)
 		return nil, err
 	}
 	if !in.ProviderID.IsZero() && !in.PartnerID.IsZero() {
-		return nil, fault.InvalidFields([]fault.Field{{Field: "partner_id", Code: "both", Detail: "a chargeback has one bearer; give provider_id or partner_id"}})
+		return nil, errTwoBearers
 	}
 	f := ChargebackFilter{State: ChargebackState(in.State), CompensationID: in.CompensationID, RequestID: in.RequestID, From: in.From, To: in.To}
 	switch {

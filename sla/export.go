@@ -21,7 +21,10 @@ const (
 	ExportCompensations ExportKind = "compensations" // with the verdict each rests on, line by line
 	ExportGuarantees    ExportKind = "guarantees"    // promises and their verdicts
 	ExportLedger        ExportKind = "ledger"        // one line per ledger line
+	ExportBatch         ExportKind = "batch"         // the lines of one batch
+	ExportChargebacks   ExportKind = "chargebacks"   // what others were charged
 	ExportStatement     ExportKind = "statement"     // the lines of one provider's statement
+	ExportReport        ExportKind = "report"        // the rows of a report
 )
 
 // ExportFormat is how a file is written.
@@ -55,6 +58,10 @@ type ExportFilter struct {
 	CompensationID events.CompensationID `json:"compensation_id,omitzero"`
 	BatchID        events.BatchID        `json:"batch_id,omitzero"`
 	StatementID    events.StatementID    `json:"statement_id,omitzero"`
+	ProviderID     events.ProviderID     `json:"provider_id,omitzero"`
+	PartnerID      events.PartnerID      `json:"partner_id,omitzero"`
+	By             ReportBy              `json:"by,omitempty"` // what a report has a row for
+	History        History               `json:"history,omitempty"`
 }
 
 // String is the filter as a JSON object, as files and records carry it.

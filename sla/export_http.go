@@ -55,6 +55,21 @@ type exportLedgerInput struct {
 	To             time.Time             `query:"to" doc:"Posted before this moment."`
 }
 
+type exportBatchInput struct {
+	Exporting
+	ID    events.BatchID `path:"id"`
+	State string         `query:"state" enum:"open,paid,bounced,released" doc:"Only lines in this state."`
+}
+
+type exportChargebacksInput struct {
+	Exporting
+	ProviderID events.ProviderID `query:"provider_id" doc:"Only those of this provider."`
+	PartnerID  events.PartnerID  `query:"partner_id" doc:"Only those of this partner."`
+	State      string            `query:"state" enum:"charged,reversed" doc:"Only those in this state."`
+	From       time.Time         `query:"from" doc:"Charged at or after this moment."`
+	To         time.Time         `query:"to" doc:"Charged before this moment."`
+}
+
 type exportStatementInput struct {
 	Exporting
 	ID events.StatementID `path:"id"`
@@ -121,6 +136,14 @@ func (s *Service) registerExports(api huma.API) {
 	exportRoute(s, api, ExportLedger, "exportLedger", "/v1/exports/ledger", "One line per ledger line, whole transactions, by posting, with their place in the chain; the total is that of the debits.", money,
 		func(in *exportLedgerInput) (Exporting, ExportFilter) {
 			return in.Exporting, ExportFilter{From: in.From, To: in.To, Account: Account(in.Account), Kind: in.Kind, CompensationID: in.CompensationID, BatchID: in.BatchID}
+		})
+	exportRoute(s, api, ExportBatch, "exportBatch", "/v1/exports/batches/{id}", "The lines of one batch, by compensation.", money,
+		func(in *exportBatchInput) (Exporting, ExportFilter) {
+			return in.Exporting, ExportFilter{BatchID: in.ID, State: in.State}
+		})
+	exportRoute(s, api, ExportChargebacks, "exportChargebacks", "/v1/exports/chargebacks", "What providers and partners were charged, with the attribution of fault, by when.", money,
+		func(in *exportChargebacksInput) (Exporting, ExportFilter) {
+			return in.Exporting, ExportFilter{ProviderID: in.ProviderID, PartnerID: in.PartnerID, State: in.State, From: in.From, To: in.To}
 		})
 	exportRoute(s, api, ExportStatement, "exportStatement", "/v1/exports/statements/{id}", "The lines of one statement; the total is what is charged and stands, less credits. Its provider may take it.",
 		web.Only(events.RoleFinance, events.RoleAdmin, events.RoleProvider), func(in *exportStatementInput) (Exporting, ExportFilter) {

@@ -44,3 +44,6 @@ func ScanOnly(ctx context.Context, s *Service, what ExportKind) (n int, err erro
 	})
 	return n, err
 }
+
+// Ratio is part of whole in hundredths of a percent.
+var Ratio = ratio

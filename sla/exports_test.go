@@ -135,12 +135,12 @@ func TestScreenCSVAndXLSXSayTheSameTotal(t *testing.T) {
 	require.Len(t, rows, 10)
 	sum = 0
 	for n, row := range rows[1:] {
-		sum += fenOf(t, fmt.Sprintf("%s.00", row[6])) // whole yuan in this policy
+		sum += fenOf(t, fmt.Sprintf("%s.00", row[7])) // whole yuan in this policy
 		require.Equal(t, lines[n]["compensation_id"], row[0])
 		kind, err := file.GetCellType("compensations", fmt.Sprintf("A%d", n+2))
 		require.NoError(t, err)
 		require.Equal(t, excelize.CellTypeInlineString, kind)
-		kind, err = file.GetCellType("compensations", fmt.Sprintf("G%d", n+2))
+		kind, err = file.GetCellType("compensations", fmt.Sprintf("H%d", n+2))
 		require.NoError(t, err)
 		require.Contains(t, []excelize.CellType{excelize.CellTypeUnset, excelize.CellTypeNumber}, kind, "money is a number")
 	}

@@ -24,6 +24,7 @@ func (s *Service) Register(api huma.API) {
 	s.registerExports(api)
 	s.registerChargebacks(api)
 	s.registerStatements(api)
+	s.registerReports(api)
 }
 
 func operation(id, method, path, summary, about string) huma.Operation {

@@ -14,7 +14,7 @@ import (
 )
 
 type exportCmd struct {
-	What         string `arg:"" enum:"compensations,guarantees,ledger,statement" help:"compensations, guarantees, ledger or statement."`
+	What         string `arg:"" enum:"compensations,guarantees,ledger,batch,chargebacks,statement" help:"compensations, guarantees, ledger, batch, chargebacks or statement."`
 	Out          string `short:"o" default:"-" help:"File to write; - is standard output. It appears when it is whole."`
 	Format       string `enum:"csv,xlsx" default:"csv" help:"csv or xlsx."`
 	From         string `help:"From this day (2026-02-01) or moment (RFC 3339) on."`
@@ -26,7 +26,7 @@ type exportCmd struct {
 	Account      string `help:"Ledger: only transactions with a line on this account."`
 	Kind         string `help:"Ledger: only transactions of this kind."`
 	Compensation string `help:"Ledger: only transactions about this compensation."`
-	Batch        string `help:"Ledger: only transactions about this batch."`
+	Batch        string `help:"Batch: which one. Ledger: only transactions about it."`
 	Statement    string `help:"Statement: which one."`
 	BOM          bool   `negatable:"" default:"true" help:"CSV: begin with the mark that spreadsheets know UTF-8 by."`
 	Summary      bool   `negatable:"" default:"true" help:"CSV: end with rows that say what the file comes to."`

@@ -36,7 +36,8 @@ type cli struct {
 	Republish   republishCmd   `cmd:"" help:"Send a range of the journal to Kafka again, for a broker that lost data."`
 	DeadLetters deadLettersCmd `cmd:"" help:"List events nobody could handle, and try one again."`
 	Speeds      speedsCmd      `cmd:"" help:"Tell what finished jobs have taught of travel times, and how far off the model was."`
-	Export      exportCmd      `cmd:"" help:"Write compensations, promises, the ledger or a statement as CSV or XLSX, with what the file comes to."`
+	Report      reportCmd      `cmd:"" help:"Tell how promises were kept and what it cost, by day, month, city, provider, partner or policy."`
+	Export      exportCmd      `cmd:"" help:"Write compensations, promises, the ledger, a batch, chargebacks or a statement as CSV or XLSX, with what the file comes to."`
 	Doctor      doctorCmd      `cmd:"" help:"Check database, broker, travel times, clock, disk and ports, each with its mend."`
 	OpenAPI     openAPICmd     `cmd:"" name:"openapi" help:"Print the OpenAPI 3.1 document of the HTTP API."`
 	AsyncAPI    asyncAPICmd    `cmd:"" name:"asyncapi" help:"Print the AsyncAPI 3 document of the Kafka topics."`
