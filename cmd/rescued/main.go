@@ -41,6 +41,7 @@ type cli struct {
 	Doctor      doctorCmd      `cmd:"" help:"Check database, broker, travel times, clock, disk and ports, each with its mend."`
 	OpenAPI     openAPICmd     `cmd:"" name:"openapi" help:"Print the OpenAPI 3.1 document of the HTTP API."`
 	AsyncAPI    asyncAPICmd    `cmd:"" name:"asyncapi" help:"Print the AsyncAPI 3 document of the Kafka topics."`
+	Policy      policyCmd      `cmd:"" help:"Check a promise policy, print its schema, or try it on the rescues there were."`
 	Verify      verifyCmd      `cmd:"" help:"Recompute every verdict from the journal, walk the ledger, and report any difference."`
 	Version     versionCmd     `cmd:"" help:"Print the version."`
 }
