@@ -27,6 +27,7 @@ type NewRequest struct {
 	Safety      Safety          `json:"safety,omitzero"`
 	Destination *NewDestination `json:"destination,omitempty"`
 	PartnerRef  string          `json:"partner_ref,omitempty"`
+	Product     string          `json:"product,omitempty"` // what the owner has bought, such as a plan; a promise may depend on it
 
 	// Key is the Idempotency-Key, or the CloudEvents id of an intake event.
 	Key string `json:"-"`
@@ -65,6 +66,8 @@ const maxKey = 255
 var (
 	phoneForm = regexp.MustCompile(`^\+?[0-9][0-9 ()-]{3,22}[0-9]$`)
 	vinForm   = regexp.MustCompile(`^[A-HJ-NPR-Z0-9]{17}$`)
+	// productForm is how policies name products too.
+	productForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
 )
 
 // Check reads the input into a request that is not opened yet: classified,
@@ -99,6 +102,9 @@ func (in NewRequest) Check() (Request, error) {
 	}
 	if !plateForm(r.Vehicle.Plate) {
 		c.wrong("vehicle.plate", in.Vehicle.Plate, "must be 2 to 12 letters and digits")
+	}
+	if r.Product = strings.TrimSpace(in.Product); r.Product != "" && !productForm.MatchString(r.Product) {
+		c.wrong("product", in.Product, "must be at most 63 letters, digits, dots, - and _, beginning with a letter or digit, or be left out")
 	}
 	if r.Vehicle.VIN != "" && !vinForm.MatchString(r.Vehicle.VIN) {
 		c.wrong("vehicle.vin", in.Vehicle.VIN, "must be 17 letters and digits without I, O and Q, or be left out")

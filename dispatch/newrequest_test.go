@@ -53,6 +53,7 @@ func TestEveryWrongFieldIsNamedAtOnce(t *testing.T) {
 		"destination.lat required": func(in *dispatch.NewRequest) {
 			in.Destination = &dispatch.NewDestination{Lng: ptr(1.0), Datum: geo.WGS84}
 		},
+		"product format":         func(in *dispatch.NewRequest) { in.Product = "gold plan" },
 		"idempotency_key format": func(in *dispatch.NewRequest) { in.Key = strings.Repeat("k", 256) },
 	} {
 		in := carCall(1)

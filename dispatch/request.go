@@ -133,6 +133,7 @@ type Request struct {
 	Owner      events.OwnerID
 	Partner    events.PartnerID // zero when the owner asked by himself
 	PartnerRef string
+	Product    string // what the owner has bought; empty when not told
 
 	Contact Contact
 	Vehicle Vehicle

@@ -74,7 +74,7 @@ func (s *Service) openIn(ctx context.Context, tx pgx.Tx, by events.Actor, in New
 	}
 	r.Promise, err = s.cfg.Promiser.Promise(ctx, tx, events.PromiseFacts{
 		At: now, Area: string(r.Area), Tier: string(r.Tier), RoadClass: string(r.Road),
-		Problem: string(r.Problem), Priority: int(r.Priority), PartnerID: r.Partner,
+		Problem: string(r.Problem), Priority: int(r.Priority), PartnerID: r.Partner, Product: r.Product,
 	})
 	if err != nil {
 		return Request{}, fmt.Errorf("ask for the promise: %w", err)
@@ -116,7 +116,7 @@ func (r *Request) opened() events.RequestOpened {
 	e := events.RequestOpened{
 		RequestID: r.ID, Area: string(r.Area), Tier: string(r.Tier), OpenedAt: r.OpenedAt, Priority: int(r.Priority),
 		Problem: string(r.Problem), Capabilities: CapabilityNames(r.Need), Location: latLng(r.Place.Point),
-		RoadClass: string(r.Road), Promise: r.Promise, PartnerRef: r.PartnerRef,
+		RoadClass: string(r.Road), Promise: r.Promise, PartnerRef: r.PartnerRef, Product: r.Product,
 	}
 	if !r.Partner.IsZero() {
 		e.PartnerID = &r.Partner

@@ -68,6 +68,7 @@ func (r *Request) pinned() []column {
 	return []column{
 		{"id", &r.ID}, {"area", &r.Area}, {"area_name", &r.AreaName}, {"tier", &r.Tier}, {"priority", &r.Priority},
 		{"opened_by", actorText{&r.OpenedBy}}, {"owner_id", &r.Owner}, {"partner_id", &r.Partner}, {"partner_ref", &r.PartnerRef},
+		{"product", &r.Product},
 		{"contact_name", &r.Contact.Name}, {"contact_phone", &r.Contact.Phone},
 		{"plate", &r.Vehicle.Plate}, {"vin", &r.Vehicle.VIN}, {"make", &r.Vehicle.Make}, {"model", &r.Vehicle.Model},
 		{"energy", &r.Vehicle.Energy}, {"weight_class", &r.Vehicle.WeightClass}, {"problem", &r.Problem},
@@ -79,6 +80,7 @@ func (r *Request) pinned() []column {
 		{"opened_at", &r.OpenedAt}, {"promise_minutes", &r.Promise.Minutes}, {"due_at", &r.Promise.DueAt},
 		{"policy", &r.Promise.Policy}, {"policy_version", &r.Promise.PolicyVersion},
 		{"promise_rule", &r.Promise.Rule}, {"promise_reason", &r.Promise.Reason},
+		{"promise_weather", &r.Promise.Weather},
 		{"arrival_code", &r.Code}, {"idem_key", nullText{&r.key.key}}, {"idem_hash", &r.key.hash}, {"opened_wall_at", &r.walls.opened},
 	}
 }

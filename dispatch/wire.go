@@ -31,6 +31,7 @@ type RequestView struct {
 	Dest       *placeView        `json:"destination,omitempty"`
 	PartnerID  *events.PartnerID `json:"partner_id,omitempty"`
 	PartnerRef string            `json:"partner_ref,omitempty"`
+	Product    string            `json:"product,omitempty"`
 
 	Crew       *CrewCard  `json:"crew"`
 	Round      int        `json:"round" doc:"Offers made so far."`
@@ -113,7 +114,7 @@ func viewRequest(r Request, as events.Actor, now time.Time) RequestView {
 		ID: r.ID, Version: r.Version, State: string(r.State), Now: now, OpenedAt: r.OpenedAt, DueAt: r.Promise.DueAt,
 		Promise: r.Promise, Area: string(r.Area), AreaName: r.AreaName, Tier: string(r.Tier), Priority: int(r.Priority),
 		Problem: string(r.Problem), Needs: CapabilityNames(r.Need), Vehicle: r.Vehicle, Safety: r.Safety,
-		PartnerRef: r.PartnerRef, Round: r.Round, AssignedAt: r.AssignedAt, DepartedAt: r.DepartedAt,
+		PartnerRef: r.PartnerRef, Product: r.Product, Round: r.Round, AssignedAt: r.AssignedAt, DepartedAt: r.DepartedAt,
 		ExpectedAt: r.ExpectedAt, ArrivedAt: r.ArrivedAt, ArrivalSource: string(r.ArrivalSource), UnprovenAt: r.UnprovenAt,
 		StrandedAt: r.StrandedAt, StrandedWhy: r.StrandedWhy, ClosedAt: r.ClosedAt, Outcome: string(r.Outcome), Reason: r.Reason,
 		Location: locationView{

@@ -45,7 +45,8 @@ func (c *clock) advance(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
-// promise45 promises 45 minutes in town and 60 outside.
+// promise45 promises 45 minutes in town and 60 outside, and 30 to gold
+// customers while a yellow alert is declared.
 type promise45 struct{}
 
 func (promise45) Promise(_ context.Context, _ pgx.Tx, f events.PromiseFacts) (events.Promise, error) {
@@ -53,8 +54,12 @@ func (promise45) Promise(_ context.Context, _ pgx.Tx, f events.PromiseFacts) (ev
 	if f.Tier == string(geo.County) {
 		minutes = 60
 	}
+	weather := ""
+	if f.Product == "gold" {
+		minutes, weather = 30, "yellow"
+	}
 	return events.Promise{
-		Minutes: minutes, DueAt: f.At.Add(time.Duration(minutes) * time.Minute),
+		Weather: weather, Minutes: minutes, DueAt: f.At.Add(time.Duration(minutes) * time.Minute),
 		Policy: "example-45", PolicyVersion: 1, Rule: f.Tier, Reason: "as the area promises",
 	}, nil
 }

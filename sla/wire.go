@@ -25,8 +25,11 @@ type GuaranteeBody struct {
 	StoppedAt  *time.Time         `json:"stopped_at,omitempty" doc:"Arrival, or cancellation."`
 	Cancelled  bool               `json:"cancelled" doc:"The clock was stopped by a cancellation."`
 	LateS      int64              `json:"late_s" doc:"Lateness in whole seconds, rounded down; the reasons say it exactly."`
+	StartedAt  *time.Time         `json:"started_at,omitempty" doc:"When the clock began to run; missing while it waits for what starts it."`
 	OwedFen    Fen                `json:"owed_fen" doc:"Owed to the owner by the present verdict, in fen."`
-	Review     string             `json:"review,omitempty" doc:"Why a person must look: finished_unproven."`
+	RawFen     Fen                `json:"raw_fen" doc:"What it would owe without exclusions and caps, in fen."`
+	Excluded   string             `json:"excluded,omitempty" doc:"The exclusion that excuses the lateness; late_s stays as it is."`
+	Review     string             `json:"review,omitempty" doc:"Why a person must look: finished_unproven, or evidence_disagrees."`
 	Reasons    []events.Reason    `json:"reasons" nullable:"false" doc:"The explanation, line by line."`
 	ChangedAt  time.Time          `json:"changed_at"`
 	ImportID   *events.ImportID   `json:"import_id,omitempty" doc:"The import that brought it in: it is history from elsewhere and was never promised here."`
@@ -39,7 +42,7 @@ func guaranteeBody(g Guarantee) GuaranteeBody {
 		State: g.State, Version: g.Version, OpenedAt: g.OpenedAt, Promise: g.Promise, DueAt: v.DueAt,
 		ExpectedAt: nullable(g.ExpectedAt), AtRiskAt: nullable(g.AtRiskAt), BreachedAt: nullable(g.BreachedAt),
 		StoppedAt: nullable(v.StoppedAt), Cancelled: v.Cancelled, LateS: int64(v.Late / time.Second),
-		OwedFen: v.Fen, Review: v.Review, Reasons: v.Reasons, ChangedAt: g.ChangedAt,
+		StartedAt: nullable(v.StartedAt), OwedFen: v.Fen, RawFen: v.RawFen, Excluded: v.Excluded, Review: v.Review, Reasons: v.Reasons, ChangedAt: g.ChangedAt,
 	}
 	if !g.PartnerID.IsZero() {
 		b.PartnerID = &g.PartnerID
