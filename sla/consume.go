@@ -35,11 +35,11 @@ func (s *Service) handle(ctx context.Context, tx pgx.Tx, env events.Envelope) (e
 		}
 		return s.warned(ctx, tx, ev)
 	}
-	id, fact, tells, err := factTold(env)
+	id, facts, tells, err := factsTold(env)
 	if err != nil || !tells {
 		return err
 	}
-	return s.hear(ctx, tx, id, env.ID, fact)
+	return s.hear(ctx, tx, id, env.ID, facts...)
 }
 
 // warned raises the alarm of a guarantee for what dispatch has seen coming: a
@@ -74,25 +74,30 @@ func (s *Service) warned(ctx context.Context, tx pgx.Tx, ev events.RequestWarned
 
 var errNoTime = fault.New(fault.Invalid, "event_without_time", "The event does not say when it happened.")
 
-// factTold reads the fact that an event of dispatch tells, and of which
+// factsTold reads the facts that an event of dispatch tells, and of which
 // request; tells is false for an event that tells none. Whoever replays the
 // journal reads it through the same door.
-func factTold(env events.Envelope) (id events.RequestID, f Fact, tells bool, err error) {
+func factsTold(env events.Envelope) (id events.RequestID, facts []Fact, tells bool, err error) {
 	read, tells := tellings[env.Type]
 	if !tells {
-		return id, f, false, nil
+		return id, nil, false, nil
 	}
-	if id, f, err = read(env); err == nil && f.At.Before(time.Unix(0, 0)) {
-		err = errNoTime
+	if id, facts, err = read(env); err != nil {
+		return id, nil, true, err
 	}
-	if f.Kind == FactReleased {
-		f.By = env.Actor.Role // whoever took the crew off it bears the time that is lost by it
+	for i := range facts {
+		if facts[i].At.Before(time.Unix(0, 0)) {
+			return id, nil, true, errNoTime
+		}
+		if facts[i].Kind == FactReleased {
+			facts[i].By = env.Actor.Role // whoever took the crew off it bears the time that is lost by it
+		}
 	}
-	return id, f, true, err
+	return id, facts, true, nil
 }
 
-// tellings says how each event type is read as a fact.
-var tellings = map[string]func(events.Envelope) (events.RequestID, Fact, error){
+// tellings says how each event type is read as facts.
+var tellings = map[string]func(events.Envelope) (events.RequestID, []Fact, error){
 	events.OfferMade{}.EventType(): telling(func(ev events.OfferMade) (events.RequestID, Fact) {
 		return ev.RequestID, Fact{Kind: FactOffered, At: ev.MadeAt, Until: ev.ExpectedAt, Crew: ev.CrewID}
 	}),
@@ -105,9 +110,7 @@ var tellings = map[string]func(events.Envelope) (events.RequestID, Fact, error){
 	events.CrewDeparted{}.EventType(): telling(func(ev events.CrewDeparted) (events.RequestID, Fact) {
 		return ev.RequestID, Fact{Kind: FactDeparted, At: ev.DepartedAt, Crew: ev.CrewID}
 	}),
-	events.CrewArrived{}.EventType(): telling(func(ev events.CrewArrived) (events.RequestID, Fact) {
-		return ev.RequestID, Fact{Kind: FactArrived, At: ev.ArrivedAt, Crew: ev.CrewID, Source: ev.Source}
-	}),
+	events.CrewArrived{}.EventType(): tellingAll(func(ev events.CrewArrived) (events.RequestID, []Fact) { return ev.RequestID, proofsOf(ev) }),
 	events.RequestReleased{}.EventType(): telling(func(ev events.RequestReleased) (events.RequestID, Fact) {
 		return ev.RequestID, Fact{Kind: FactReleased, At: ev.ReleasedAt, Crew: ev.CrewID, Source: ev.FromState}
 	}),
@@ -119,12 +122,41 @@ var tellings = map[string]func(events.Envelope) (events.RequestID, Fact, error){
 	}),
 }
 
-func telling[E events.Event](read func(E) (events.RequestID, Fact)) func(events.Envelope) (events.RequestID, Fact, error) {
-	return func(env events.Envelope) (id events.RequestID, f Fact, err error) {
+func telling[E events.Event](read func(E) (events.RequestID, Fact)) func(events.Envelope) (events.RequestID, []Fact, error) {
+	return tellingAll(func(ev E) (events.RequestID, []Fact) {
+		id, f := read(ev)
+		return id, []Fact{f}
+	})
+}
+
+func tellingAll[E events.Event](read func(E) (events.RequestID, []Fact)) func(events.Envelope) (events.RequestID, []Fact, error) {
+	return func(env events.Envelope) (id events.RequestID, facts []Fact, err error) {
 		ev, err := events.Decode[E](env)
 		if err == nil {
-			id, f = read(ev)
+			id, facts = read(ev)
 		}
-		return id, f, err
+		return id, facts, err
 	}
+}
+
+// proofsOf reads an arrival as all its proofs: the earliest, by which dispatch
+// goes, and the others it lays beside it, since a policy may rank them
+// otherwise. A crew's bare claim is no proof.
+func proofsOf(ev events.CrewArrived) []Fact {
+	proof := Fact{Kind: FactArrived, At: ev.ArrivedAt, Crew: ev.CrewID, Source: ev.Source}
+	facts := []Fact{proof}
+	byOwner := "owner"
+	if ev.Source == "code" {
+		byOwner = "code"
+	}
+	for _, other := range []struct {
+		source string
+		at     *time.Time
+	}{{"gps", ev.Evidence.GPSAt}, {byOwner, ev.Evidence.OwnerAt}, {"operator", ev.Evidence.OperatorAt}} {
+		if other.at != nil && other.source != ev.Source {
+			proof.Source, proof.At = other.source, *other.at
+			facts = append(facts, proof)
+		}
+	}
+	return facts
 }

@@ -57,16 +57,23 @@ func openedAs(ev events.RequestOpened) Guarantee {
 	return g
 }
 
-// hear adds a fact to what is known of a request and reckons anew. A fact
-// that is known already changes nothing; one whose request is not known yet
-// is kept until it is.
-func (s *Service) hear(ctx context.Context, tx pgx.Tx, id events.RequestID, told events.EventID, f Fact) error {
+// hear adds facts to what is known of a request and reckons anew. Facts that
+// are known already change nothing; those whose request is not known yet are
+// kept until it is.
+func (s *Service) hear(ctx context.Context, tx pgx.Tx, id events.RequestID, told events.EventID, facts ...Fact) error {
 	if err := lockRequest(ctx, tx, id); err != nil {
 		return err
 	}
-	added, err := insertFact(ctx, tx, id, f, told, s.now())
-	if err != nil || !added {
-		return err
+	news := false
+	for _, f := range facts {
+		added, err := insertFact(ctx, tx, id, f, told, s.now())
+		if err != nil {
+			return err
+		}
+		news = news || added
+	}
+	if !news {
+		return nil
 	}
 	return s.reckon(ctx, tx, id)
 }

@@ -37,7 +37,7 @@ const (
 // count.
 type EvidenceNeed struct {
 	Kind    EvidenceKind `json:"kind" enum:"call_unanswered,owner_confirmed,photo,document,official_notice,crew_position,shown_to_owner" doc:"What kind of evidence."`
-	AtLeast int          `json:"at_least,omitempty" doc:"How many pieces of it; missing means one." minimum:"1"`
+	AtLeast int          `json:"at_least,omitempty" doc:"How many pieces of it; missing means one." minimum:"0"`
 	WithinS int64        `json:"within_s,omitempty" doc:"Pauses only: not older than so many seconds when the pause began; missing means since the request."`
 	First   bool         `json:"first,omitempty" doc:"Pauses only: the clock stands still only from when this evidence is complete. Otherwise it may follow until the pause ends."`
 }

@@ -99,6 +99,10 @@ func (r *strict) value(path string, t reflect.Type) (any, error) {
 	switch v := token.(type) {
 	case string:
 		is = "a string"
+		if v == "" && (own || t.Kind() == reflect.String) {
+			r.wrong.add(path, "required", "is empty; give a value or leave it out")
+			return nil, nil
+		}
 		if fits = t.Kind() == reflect.String; own {
 			text, _ := json.Marshal(v)
 			if err := json.Unmarshal(text, reflect.New(t).Interface()); err != nil {

@@ -5,6 +5,7 @@ import (
 	"os"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -14,21 +15,37 @@ import (
 	"rescued/sla"
 )
 
-// schemaErrors validates a document by the schema that is published.
-func schemaErrors(t require.TestingT, document []byte) []string {
+type policySchema struct {
+	huma.Registry
+	root *huma.Schema
+}
+
+var schemaOfPolicies = sync.OnceValue(func() policySchema {
+	defs := huma.NewMapRegistry("#/$defs/", huma.DefaultSchemaNamer)
+	return policySchema{defs, defs.Schema(reflect.TypeFor[sla.Policy](), true, "")}
+})
+
+func TestTheSchemaIsPublishedWhole(t *testing.T) {
+	t.Parallel()
 	var published struct {
-		Ref  string                     `json:"$ref"`
-		Defs map[string]json.RawMessage `json:"$defs"`
+		Dialect string                     `json:"$schema"`
+		Ref     string                     `json:"$ref"`
+		Defs    map[string]json.RawMessage `json:"$defs"`
 	}
 	require.NoError(t, json.Unmarshal(sla.PolicySchema(), &published))
-	defs := huma.NewMapRegistry("#/$defs/", huma.DefaultSchemaNamer)
-	root := defs.Schema(reflect.TypeFor[sla.Policy](), true, "")
-	require.Equal(t, root.Ref, published.Ref)
-	require.Len(t, published.Defs, len(defs.Map()))
+	require.Equal(t, "https://json-schema.org/draft/2020-12/schema", published.Dialect)
+	require.Equal(t, schemaOfPolicies().root.Ref, published.Ref)
+	require.Len(t, published.Defs, len(schemaOfPolicies().Map()))
+	require.Contains(t, published.Defs, strings.TrimPrefix(published.Ref, "#/$defs/"))
+}
+
+// schemaErrors validates a document by the schema that is published.
+func schemaErrors(t require.TestingT, document []byte) []string {
+	s := schemaOfPolicies()
 	var value any
 	require.NoError(t, json.Unmarshal(document, &value))
 	res := &huma.ValidateResult{}
-	huma.Validate(defs, root, huma.NewPathBuffer([]byte{}, 0), huma.ModeWriteToServer, value, res)
+	huma.Validate(s.Registry, s.root, huma.NewPathBuffer([]byte{}, 0), huma.ModeWriteToServer, value, res)
 	var list []string
 	for _, err := range res.Errors {
 		list = append(list, err.Error())

@@ -174,3 +174,50 @@ func TestPoliciesOverHTTP(t *testing.T) {
 	require.NoError(t, err)
 	require.JSONEq(t, string(sla.PolicySchema()), string(schema))
 }
+
+// TestAPolicyRanksTheProofsOfAnArrival: dispatch goes by the earliest proof, a
+// policy may go by another that lies beside it.
+func TestAPolicyRanksTheProofsOfAnArrival(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	byOwner, byGPS := due.Add(-time.Minute), due.Add(4*time.Minute)
+	arrive := func(id events.RequestID) events.CrewArrived {
+		return events.CrewArrived{
+			RequestID: id, Area: "cn-3301", CrewID: crewA, ArrivedAt: byOwner, Source: "owner",
+			Evidence: events.ArrivalEvidence{GPSAt: &byGPS, OwnerAt: &byOwner, ClaimedAt: &opened},
+		}
+	}
+	first, second := events.NewID[events.RequestID](), events.NewID[events.RequestID]()
+	r.must(r.open(first, "urban"), arrive(first))
+	require.Equal(t, byOwner, r.standing(first).Guarantee.Verdict.StoppedAt, "without a word in the policy the earliest proof counts")
+
+	r.inForce(edit(t, func(doc map[string]any) {
+		doc["version"] = 2
+		doc["arrival"] = map[string]any{"evidence": []any{"gps", "owner"}, "disagreement_s": 240}
+	}))
+	r.must(r.open(second, "urban"), arrive(second), arrive(second))
+	v := r.standing(second).Guarantee.Verdict
+	require.Equal(t, byGPS, v.StoppedAt)
+	require.Equal(t, sla.Fen(2000), v.Fen)
+	require.Equal(t, sla.ReviewEvidenceDisagrees, v.Review, "the two lie five minutes apart")
+}
+
+// TestAClockThatWaitsRaisesNoAlarm: what starts the clock has not happened, so
+// nothing can be late.
+func TestAClockThatWaitsRaisesNoAlarm(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.inForce(edit(t, func(doc map[string]any) {
+		doc["version"], doc["clock_start"] = 2, "location_confirmed"
+		doc["while_start_missing"] = map[string]any{"then": "wait"}
+	}))
+	id := events.NewID[events.RequestID]()
+	r.must(r.open(id, "urban"), asEvent(id, sla.Fact{Kind: sla.FactAssigned, At: opened, Until: due.Add(time.Hour), Crew: crewA}))
+	require.Zero(t, r.sweep(due.Add(-time.Minute)))
+	require.Zero(t, r.sweep(due.Add(time.Hour)))
+	g := r.standing(id).Guarantee
+	require.Equal(t, sla.Armed, g.State)
+	require.Zero(t, g.Verdict.StartedAt)
+	r.must(arrivedEvent(id, crewA, due.Add(2*time.Hour)))
+	require.Equal(t, sla.Met, r.standing(id).Guarantee.State)
+}

@@ -183,7 +183,7 @@ func findGuarantee(ctx context.Context, db events.Querier, id events.RequestID) 
 func lockPastDue(ctx context.Context, tx pgx.Tx, now time.Time, limit int) ([]Guarantee, error) {
 	rows, err := tx.Query(ctx, `
 		SELECT `+guaranteeColumns+` FROM sla.guarantees
-		WHERE state = 'armed' AND import_id IS NULL AND due_at < $1
+		WHERE state = 'armed' AND import_id IS NULL AND started_at IS NOT NULL AND due_at < $1
 		ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED`, now, limit)
 	if err != nil {
 		return nil, err

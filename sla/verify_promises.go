@@ -130,7 +130,7 @@ func replay(heard []events.Heard) (p replayed, err error) {
 			p.settled, p.pending, p.waived = &ev, false, ev.Outcome == string(Waived)
 			continue
 		}
-		_, fact, tells, err := factTold(h.Envelope)
+		_, facts, tells, err := factsTold(h.Envelope)
 		switch {
 		case err != nil && !h.SetAside:
 			return p, err
@@ -138,7 +138,7 @@ func replay(heard []events.Heard) (p replayed, err error) {
 		case !h.Applied:
 			p.waiting++
 		default:
-			p.facts = append(p.facts, fact)
+			p.facts = append(p.facts, facts...)
 		}
 	}
 	return p, nil
