@@ -70,14 +70,34 @@
 // does, and it never leads to an amount. amend moves the deadline of an armed
 // guarantee, while it has not passed.
 //
+// # Policies
+//
+// A [Policy] is data, stored once and never edited. One person adds a version
+// and another activates it; a request is promised under the version in force
+// when it is opened, of the policy that says it is for such requests, or of
+// the service's own. The facts a verdict rests on are never changed either:
+// what was recorded wrongly is withdrawn by another fact ([FactWithdrawn]),
+// what needs approval is approved by one ([FactApproved]). [Service.Try] runs
+// a policy over the rescues there were.
+//
 // # What counts
 //
-//   - The earliest arrival that is proven stops the clock. Exactly at the
-//     deadline is in time; exactly ten minutes late is the tier up to ten.
+//   - The earliest arrival that is proven stops the clock, by whatever proof;
+//     a policy may rank the kinds of proof, and take some for none. Exactly at
+//     the deadline is in time; exactly ten minutes late is the tier up to ten.
+//   - The clock starts with acceptance, or with a fact the policy names; until
+//     that is known it runs or waits, as the policy says. A fact or a pause
+//     that begins after the deadline comes too late to move it.
+//   - A pause counts if the policy has a rule for it and its evidence is there;
+//     it ends by itself after its longest length.
+//   - An exclusion cuts what a lateness pays and leaves the lateness as it is.
+//     It holds if it began before the deadline; storm mode only if it was
+//     announced before the request and shown with the promise.
 //   - An arrival does not count once the same crew released the request at or
 //     after it, from whatever state: the owner still waited.
 //   - A cancellation before any arrival that counts ends the promise: in time
-//     nothing is owed, after the deadline the tier reached.
+//     nothing is owed, after the deadline the tier reached, unless the policy
+//     says otherwise of either, or of calling off because nobody could come.
 //   - The end of the crew's work is no proof of when it came. A request that
 //     finishes without a proven arrival is marked for review and its clock
 //     runs on until an operator decides, which is heard as an arrival.

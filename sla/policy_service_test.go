@@ -221,3 +221,48 @@ func TestAClockThatWaitsRaisesNoAlarm(t *testing.T) {
 	r.must(arrivedEvent(id, crewA, due.Add(2*time.Hour)))
 	require.Equal(t, sla.Met, r.standing(id).Guarantee.State)
 }
+
+// TestCallingOffInTimeMayPay: a fixed amount for it is owed although nothing
+// was late, and accrues as any other.
+func TestCallingOffInTimeMayPay(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.inForce(edit(t, func(doc map[string]any) {
+		doc["version"] = 2
+		doc["early_cancellation"] = map[string]any{"pays": "fixed", "fen": 800}
+	}))
+	id := events.NewID[events.RequestID]()
+	r.must(r.open(id, "urban"), cancelledEvent(id, opened.Add(time.Minute)))
+	st := r.standing(id)
+	require.Equal(t, sla.Void, st.Guarantee.State)
+	require.Equal(t, sla.Fen(800), st.Guarantee.Verdict.Fen)
+	require.Equal(t, sla.Fen(800), r.live(id).Fen)
+	requireBalance(t, r, 800)
+}
+
+// TestAnExcusedLatenessStaysVisible in what is stored and shown.
+func TestAnExcusedLatenessStaysVisible(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.inForce(edit(t, func(doc map[string]any) {
+		doc["version"] = 2
+		doc["exclusions"] = []any{map[string]any{
+			"rule": "far", "because": "remote_area", "when": map[string]any{"road_classes": []any{"rural"}}, "owes_pct": 25,
+			"words": map[string]any{"zh": "偏远", "en": "far out"},
+		}}
+	}))
+	id := events.NewID[events.RequestID]()
+	ev := r.open(id, "urban")
+	ev.RoadClass = "rural"
+	r.must(ev, arrivedEvent(id, crewA, due.Add(11*time.Minute)))
+	g := r.standing(id).Guarantee
+	require.Equal(t, sla.Late, g.State)
+	require.Equal(t, 11*time.Minute, g.Verdict.Late)
+	require.Equal(t, sla.Fen(1250), r.live(id).Fen)
+	got, _ := newDoor(t, r).ask(finance, "GET", "/v1/requests/"+id.String()+"/guarantee", "", 200)
+	require.EqualValues(t, 660, got["late_s"])
+	require.EqualValues(t, 5000, got["raw_fen"])
+	require.EqualValues(t, 1250, got["owed_fen"])
+	require.Equal(t, "far", got["excluded"])
+	require.NotEmpty(t, got["started_at"])
+}
