@@ -99,7 +99,7 @@ func decodeAny(t testing.TB, env events.Envelope) events.Event {
 		decode[events.RequestWarned], decode[events.ArrivalForecast],
 		decode[events.CrewPositioned], decode[events.CrewChanged], decode[events.GuaranteeArmed], decode[events.GuaranteeAtRisk],
 		decode[events.GuaranteeBreached], decode[events.GuaranteeSettled], decode[events.CompensationAccrued], decode[events.CompensationChanged],
-		decode[events.BatchChanged], decode[events.PayoutChanged],
+		decode[events.BatchChanged], decode[events.PayoutChanged], decode[events.StatementReconciled], decode[events.DayChanged],
 		decode[events.PolicyChanged],
 		decode[events.HistoryImported], decode[events.ImportChanged],
 		decode[events.ExportMade], decode[events.ChargebackChanged],

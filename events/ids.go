@@ -14,36 +14,38 @@ import (
 type kind interface{ prefix() string }
 
 type (
-	requestKind      struct{}
-	crewKind         struct{}
-	offerKind        struct{}
-	guaranteeKind    struct{}
-	compensationKind struct{}
-	batchKind        struct{}
-	eventKind        struct{}
-	ownerKind        struct{}
-	providerKind     struct{}
-	partnerKind      struct{}
-	tokenKind        struct{}
-	importKind       struct{}
-	exportKind       struct{}
-	statementKind    struct{}
+	requestKind        struct{}
+	crewKind           struct{}
+	offerKind          struct{}
+	guaranteeKind      struct{}
+	compensationKind   struct{}
+	batchKind          struct{}
+	eventKind          struct{}
+	ownerKind          struct{}
+	providerKind       struct{}
+	partnerKind        struct{}
+	tokenKind          struct{}
+	reconciliationKind struct{}
+	importKind         struct{}
+	exportKind         struct{}
+	statementKind      struct{}
 )
 
-func (requestKind) prefix() string      { return "req" }
-func (crewKind) prefix() string         { return "crw" }
-func (offerKind) prefix() string        { return "ofr" }
-func (guaranteeKind) prefix() string    { return "gua" }
-func (compensationKind) prefix() string { return "cmp" }
-func (batchKind) prefix() string        { return "bat" }
-func (eventKind) prefix() string        { return "evt" }
-func (ownerKind) prefix() string        { return "own" }
-func (providerKind) prefix() string     { return "prv" }
-func (partnerKind) prefix() string      { return "ptn" }
-func (tokenKind) prefix() string        { return "tok" }
-func (importKind) prefix() string       { return "imp" }
-func (exportKind) prefix() string       { return "exp" }
-func (statementKind) prefix() string    { return "stm" }
+func (requestKind) prefix() string        { return "req" }
+func (crewKind) prefix() string           { return "crw" }
+func (offerKind) prefix() string          { return "ofr" }
+func (guaranteeKind) prefix() string      { return "gua" }
+func (compensationKind) prefix() string   { return "cmp" }
+func (batchKind) prefix() string          { return "bat" }
+func (eventKind) prefix() string          { return "evt" }
+func (ownerKind) prefix() string          { return "own" }
+func (providerKind) prefix() string       { return "prv" }
+func (partnerKind) prefix() string        { return "ptn" }
+func (tokenKind) prefix() string          { return "tok" }
+func (reconciliationKind) prefix() string { return "rec" }
+func (importKind) prefix() string         { return "imp" }
+func (exportKind) prefix() string         { return "exp" }
+func (statementKind) prefix() string      { return "stm" }
 
 // ID is a UUIDv7 that knows what it names. It is stored as uuid and written
 // with the noun's prefix (req_0198…), so that one noun's identifier can never
@@ -52,20 +54,21 @@ type ID[K kind] struct{ u uuid.UUID }
 
 // The identifiers of this system.
 type (
-	RequestID      = ID[requestKind]      // req_…
-	CrewID         = ID[crewKind]         // crw_…
-	OfferID        = ID[offerKind]        // ofr_…
-	GuaranteeID    = ID[guaranteeKind]    // gua_…
-	CompensationID = ID[compensationKind] // cmp_…
-	BatchID        = ID[batchKind]        // bat_…
-	EventID        = ID[eventKind]        // evt_…
-	OwnerID        = ID[ownerKind]        // own_…
-	ProviderID     = ID[providerKind]     // prv_…
-	PartnerID      = ID[partnerKind]      // ptn_…
-	TokenID        = ID[tokenKind]        // tok_…
-	ImportID       = ID[importKind]       // imp_…
-	ExportID       = ID[exportKind]       // exp_…
-	StatementID    = ID[statementKind]    // stm_…
+	RequestID        = ID[requestKind]        // req_…
+	CrewID           = ID[crewKind]           // crw_…
+	OfferID          = ID[offerKind]          // ofr_…
+	GuaranteeID      = ID[guaranteeKind]      // gua_…
+	CompensationID   = ID[compensationKind]   // cmp_…
+	BatchID          = ID[batchKind]          // bat_…
+	EventID          = ID[eventKind]          // evt_…
+	OwnerID          = ID[ownerKind]          // own_…
+	ProviderID       = ID[providerKind]       // prv_…
+	PartnerID        = ID[partnerKind]        // ptn_…
+	TokenID          = ID[tokenKind]          // tok_…
+	ReconciliationID = ID[reconciliationKind] // rec_…
+	ImportID         = ID[importKind]         // imp_…
+	ExportID         = ID[exportKind]         // exp_…
+	StatementID      = ID[statementKind]      // stm_…
 )
 
 // NewID makes a fresh identifier: events.NewID[events.RequestID]().

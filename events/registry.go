@@ -33,6 +33,8 @@ var registered = []Event{
 	CompensationChanged{},
 	BatchChanged{},
 	PayoutChanged{},
+	StatementReconciled{},
+	DayChanged{},
 	PolicyChanged{},
 	HistoryImported{},
 	ImportChanged{},

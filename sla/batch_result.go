@@ -33,7 +33,7 @@ type ResultLine struct {
 	Reference string
 	Outcome   PaymentOutcome
 	Fen       Fen
-	PaidOn    time.Time // business date; zero: the day it is recorded
+	PaidOn    time.Time // business date; zero: the day it is recorded. A closed one gives way to the next
 	Why       string    // of a bounce
 }
 
@@ -98,7 +98,11 @@ func (s *Service) land(ctx context.Context, tx pgx.Tx, b Batch, in Results, dige
 	if err != nil {
 		return b, err
 	}
-	paid, bounced, sum, err := in.match(b.ID, known, now)
+	closed, err := closedThrough(ctx, tx, false)
+	if err != nil {
+		return b, err
+	}
+	paid, bounced, sum, err := in.match(b.ID, known, now, closed)
 	if err != nil {
 		return b, err
 	}
@@ -141,8 +145,9 @@ func (s *Service) land(ctx context.Context, tx pgx.Tx, b Batch, in Results, dige
 	return stepBatch(ctx, tx, b, evRecord, by, in.Name, now)
 }
 
-// match holds each line against what the books know of it.
-func (in Results) match(batch events.BatchID, known []knownLine, now time.Time) (paid, bounced []landed, sum resultSum, err error) {
+// match holds each line against what the books know of it. A payment on a day
+// that is closed belongs to the next that is open.
+func (in Results) match(batch events.BatchID, known []knownLine, now, closed time.Time) (paid, bounced []landed, sum resultSum, err error) {
 	var wrong complaintList
 	unsent := 0
 	for i, l := range in.Lines {
@@ -172,6 +177,9 @@ func (in Results) match(batch events.BatchID, known []knownLine, now time.Time) 
 			if day.After(dayOf(now)) {
 				wrong.add(i, "paid_on", "future", "is %s, which has not come yet", day.Format(time.DateOnly))
 				continue
+			}
+			if !day.After(closed) {
+				day = closed.AddDate(0, 0, 1)
 			}
 			paid = append(paid, landed{line: k, state: want, paidOn: day})
 			sum.paid.Lines, sum.paid.Fen = sum.paid.Lines+1, sum.paid.Fen+k.fen

@@ -101,7 +101,7 @@ type ResultLineBody struct {
 	Reference string `json:"reference" maxLength:"64" doc:"As the payment was sent."`
 	Outcome   string `json:"outcome" enum:"paid,bounced"`
 	Fen       Fen    `json:"fen" minimum:"1" doc:"The amount, which must be the payment's."`
-	PaidOn    string `json:"paid_on,omitempty" format:"date" doc:"Business date of the payment; today when missing."`
+	PaidOn    string `json:"paid_on,omitempty" format:"date" doc:"Business date of the payment; today when missing. A payment on a closed day is booked on the next open one."`
 	Reason    string `json:"reason,omitempty" maxLength:"500" doc:"Why it bounced; required then."`
 }
 

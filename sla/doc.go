@@ -46,6 +46,9 @@
 //	            approved  submit → submitted
 //	            submitted record, resend → submitted · close → settled
 //
+//	Day         open      sign → signed · close → closed
+//	            signed    sign → signed · close → closed
+//
 //	Import      loading   load → loaded · prepare → prepared
 //	            prepared  approve → approved · reject → rejected
 //
@@ -79,6 +82,20 @@
 // what was recorded wrongly is withdrawn by another fact ([FactWithdrawn]),
 // what needs approval is approved by one ([FactApproved]). [Service.Try] runs
 // a policy over the rescues there were.
+//
+// # Paying
+//
+// Each payment is posted by itself: what was owed is on its way once its batch
+// is submitted, and has left the bank, or is owed again, once its result is
+// told. A result is told once; the same again changes nothing.
+//
+// A business day ends at midnight in China. What a bank or payment house says
+// it paid on one stands beside what the books paid on it, in four lists:
+// matched by reference, amount and day, ours only, theirs only, amounts
+// differ. Days close in their order, where nothing is left over or a person
+// has signed for what is and another closes it. Nothing is booked into a
+// closed day: a payment of it that is told later belongs to the next open day,
+// and so does any posting that would fall into it.
 //
 // # What counts
 //

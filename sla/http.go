@@ -19,6 +19,7 @@ func (s *Service) Register(api huma.API) {
 	s.registerPolicies(api)
 	s.registerMoney(api)
 	s.registerBatches(api)
+	s.registerDays(api)
 	s.registerLedger(api)
 	s.registerImports(api)
 	s.registerExports(api)

@@ -50,6 +50,7 @@ type posting struct {
 	total        Fen // sum of the debits
 	by           events.Actor
 	at           time.Time
+	bookedOn     time.Time // business day; zero: that of at. A closed one gives way to the next
 }
 
 // Errors of postings.
@@ -87,7 +88,7 @@ func newPosting(key, kind string, by events.Actor, at time.Time, entries ...entr
 // sign, linked to it. p itself stays as it was posted, and is reversed once.
 func (p posting) reversal(key, kind string, by events.Actor, at time.Time) posting {
 	r := p
-	r.id, r.key, r.kind, r.by, r.at, r.reverses = uuid.Must(uuid.NewV7()), key, kind, by, at, &p.id
+	r.id, r.key, r.kind, r.by, r.at, r.reverses, r.bookedOn = uuid.Must(uuid.NewV7()), key, kind, by, at, &p.id, time.Time{}
 	r.entries = make([]entry, len(p.entries))
 	for i, e := range p.entries {
 		r.entries[i] = entry{e.account, -e.fen}

@@ -45,8 +45,9 @@ func (t Transaction) link(seq int64, prev []byte) []byte {
 		Total          Fen        `json:"total_fen"`
 		By             string     `json:"by"`
 		PostedAt       int64      `json:"posted_at_us"`
+		BookedOn       string     `json:"booked_on,omitempty"` // none in postings from before there were business days
 		Lines          []Line     `json:"lines"`
-	}{seq, t.ID, t.Key, t.Kind, t.CompensationID.String(), t.BatchID.String(), t.ReversesID, t.Total, t.By, t.PostedAt.UnixMicro(), t.Lines})
+	}{seq, t.ID, t.Key, t.Kind, t.CompensationID.String(), t.BatchID.String(), t.ReversesID, t.Total, t.By, t.PostedAt.UnixMicro(), t.BookedOn, t.Lines})
 	if err != nil {
 		panic("sla: " + err.Error()) // plain values always marshal
 	}

@@ -37,7 +37,7 @@ func postSubmission(ctx context.Context, tx pgx.Tx, batch events.BatchID, lines 
 	return insertPostings(ctx, tx, ps...)
 }
 
-// postPaid books that money has left the bank.
+// postPaid books that money has left the bank, on the day it did.
 func postPaid(ctx context.Context, tx pgx.Tx, batch events.BatchID, list []landed, by events.Actor, at time.Time) error {
 	ps := make([]posting, len(list))
 	for i, l := range list {
@@ -46,7 +46,7 @@ func postPaid(ctx context.Context, tx pgx.Tx, batch events.BatchID, list []lande
 		if err != nil {
 			return err
 		}
-		p.compensation, p.batch = l.line.compensation, batch
+		p.compensation, p.batch, p.bookedOn = l.line.compensation, batch, l.paidOn
 		ps[i] = p
 	}
 	return insertPostings(ctx, tx, ps...)

@@ -21,6 +21,7 @@ type Transaction struct {
 	Total          Fen                   `json:"total_fen" doc:"Sum of the debits, in fen."`
 	By             string                `json:"by" doc:"Who, as role:subject."`
 	PostedAt       time.Time             `json:"posted_at"`
+	BookedOn       string                `json:"booked_on,omitempty" doc:"Business day it belongs to: that of the payment where one is told, and never a closed one." example:"2026-03-02"`
 	Lines          []Line                `json:"lines" nullable:"false"`
 	Seq            int64                 `json:"seq,omitempty" doc:"Place in the chain; absent until it is chained, moments after posting."`
 	prev, hash     []byte

@@ -20,7 +20,7 @@ func insertPostings(ctx context.Context, tx pgx.Tx, ps ...posting) error {
 	n := len(ps)
 	ids, keys, kinds, actors := make([]uuid.UUID, n), make([]string, n), make([]string, n), make([]string, n)
 	compensations, batches := make([]events.CompensationID, n), make([]events.BatchID, n)
-	reverses, counts, totals, times := make([]*uuid.UUID, n), make([]int, n), make([]Fen, n), make([]time.Time, n)
+	reverses, counts, totals, times, days := make([]*uuid.UUID, n), make([]int, n), make([]Fen, n), make([]time.Time, n), make([]*time.Time, n)
 	var of []uuid.UUID
 	var lines []int
 	var accounts []string
@@ -28,16 +28,16 @@ func insertPostings(ctx context.Context, tx pgx.Tx, ps ...posting) error {
 	for i, p := range ps {
 		ids[i], keys[i], kinds[i], actors[i] = p.id, p.key, p.kind, p.by.String()
 		compensations[i], batches[i], reverses[i] = p.compensation, p.batch, p.reverses
-		counts[i], totals[i], times[i] = len(p.entries), p.total, p.at
+		counts[i], totals[i], times[i], days[i] = len(p.entries), p.total, p.at, nullable(p.bookedOn)
 		for line, e := range p.entries {
 			of, lines = append(of, p.id), append(lines, line+1)
 			accounts, amounts = append(accounts, string(e.account)), append(amounts, int64(e.fen))
 		}
 	}
 	_, err := tx.Exec(ctx, `
-		INSERT INTO sla.ledger_transactions (id, key, kind, compensation_id, batch_id, reverses_id, lines, total_fen, actor, posted_at)
-		SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::uuid[], $6::uuid[], $7::int[], $8::bigint[], $9::text[], $10::timestamptz[])`,
-		ids, keys, kinds, compensations, batches, reverses, counts, totals, actors, times)
+		INSERT INTO sla.ledger_transactions (id, key, kind, compensation_id, batch_id, reverses_id, lines, total_fen, actor, posted_at, booked_on)
+		SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::uuid[], $6::uuid[], $7::int[], $8::bigint[], $9::text[], $10::timestamptz[], $11::date[])`,
+		ids, keys, kinds, compensations, batches, reverses, counts, totals, actors, times, days)
 	if pg.Violates(err, "ledger_transactions_key_key") || pg.Violates(err, "ledger_transactions_reverses_id_key") {
 		return ErrAlreadyPosted.Because(err)
 	}
@@ -119,14 +119,14 @@ func listAccounts(ctx context.Context, db events.Querier) ([]AccountInfo, error)
 
 // transactionColumns reads a transaction t and its lines in one row, and its
 // place in the chain k when it has one.
-const transactionColumns = `t.id, t.key, t.kind, t.compensation_id, t.batch_id, t.reverses_id, t.total_fen, t.actor, t.posted_at,
+const transactionColumns = `t.id, t.key, t.kind, t.compensation_id, t.batch_id, t.reverses_id, t.total_fen, t.actor, t.posted_at, coalesce(t.booked_on::text, ''),
 	(SELECT json_agg(json_build_object('account', e.account, 'currency', e.currency, 'fen', e.fen) ORDER BY e.line)
 	 FROM sla.ledger_entries e WHERE e.transaction_id = t.id), k.seq, k.prev_hash, k.hash`
 
 func scanTransaction(row pgx.CollectableRow) (Transaction, error) {
 	var t Transaction
 	var seq *int64
-	err := row.Scan(&t.ID, &t.Key, &t.Kind, &t.CompensationID, &t.BatchID, &t.ReversesID, &t.Total, &t.By, &t.PostedAt,
+	err := row.Scan(&t.ID, &t.Key, &t.Kind, &t.CompensationID, &t.BatchID, &t.ReversesID, &t.Total, &t.By, &t.PostedAt, &t.BookedOn,
 		&t.Lines, &seq, &t.prev, &t.hash)
 	t.PostedAt = t.PostedAt.UTC()
 	if seq != nil {

@@ -54,6 +54,15 @@ func TestBatchTable(t *testing.T) {
 	require.ElementsMatch(t, batchTable.States(), BatchStates())
 }
 
+func TestDayTable(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, []string{
+		"closed: final",
+		"open: close → closed · sign → signed",
+		"signed: close → closed · sign → signed",
+	}, written(dayTable))
+}
+
 func written[S, E ~string](table fsm.Table[S, E]) []string {
 	var lines []string
 	for _, s := range table.States() {

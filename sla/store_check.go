@@ -11,9 +11,10 @@ import (
 // payments compares compensations, batches and caps with each other and with
 // the books: what is owed, on its way and paid is in the accounts as the state
 // of each compensation says, each that is batched or paid has one live line,
-// every batch is what was sealed, and what was spent is what was counted.
+// every batch is what was sealed, what was spent is what was counted, and each
+// business day's payments are booked on it.
 func (c *LedgerCheck) payments(ctx context.Context, tx pgx.Tx) error {
-	for _, list := range []func(context.Context, events.Querier, int) ([]string, error){listMisbooked, listMischarged, listUnbacked, listMiscounted} {
+	for _, list := range []func(context.Context, events.Querier, int) ([]string, error){listMisbooked, listMischarged, listUnbacked, listMiscounted, listMisdated} {
 		wrong, err := list(ctx, tx, mostFindings)
 		if err != nil {
 			return err
@@ -97,6 +98,20 @@ func listMiscounted(ctx context.Context, db events.Querier, limit int) ([]string
 		FULL JOIN (SELECT policy, fen FROM sla.spent WHERE vehicle = '') s USING (policy)
 		WHERE coalesce(c.fen, 0) <> coalesce(s.fen, 0)
 		ORDER BY policy LIMIT $1`, limit)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
+}
+
+// listMisdated says on which business days the books paid something else than
+// the batches.
+func listMisdated(ctx context.Context, db events.Querier, limit int) ([]string, error) {
+	rows, err := db.Query(ctx, `
+		SELECT format('on %s batches paid %s fen, and the books %s', day, coalesce(l.fen, 0), coalesce(t.fen, 0))
+		FROM (SELECT paid_on AS day, sum(fen) AS fen FROM sla.batch_lines WHERE state = 'paid' GROUP BY paid_on) l
+		FULL JOIN (SELECT booked_on AS day, sum(total_fen) AS fen FROM sla.ledger_transactions WHERE kind = 'paid' GROUP BY booked_on) t USING (day)
+		WHERE coalesce(l.fen, 0) <> coalesce(t.fen, 0) ORDER BY day LIMIT $1`, limit)
 	if err != nil {
 		return nil, err
 	}

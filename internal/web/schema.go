@@ -46,6 +46,7 @@ func init() {
 	identify(events.NewID[events.ProviderID]())
 	identify(events.NewID[events.PartnerID]())
 	identify(events.NewID[events.TokenID]())
+	identify(events.NewID[events.ReconciliationID]())
 	identify(events.NewID[events.ImportID]())
 	identify(events.NewID[events.ExportID]())
 	identify(events.NewID[events.StatementID]())
