@@ -291,17 +291,17 @@ func (s *Service) reconcile(ctx context.Context, in *reconcileInput) (*reconcili
 }
 
 // statement reads the file of a statement.
-func (in *reconcileInput) statement() (Statement, error) {
+func (in *reconcileInput) statement() (Told, error) {
 	var wrong complaintList
 	day, err := date("day", in.Day)
 	if err != nil {
-		return Statement{}, err
+		return Told{}, err
 	}
 	total, err := ParseFen(in.Total)
 	if err != nil {
 		wrong.field("total", "amount", "must be an amount such as 1234.00, not %.40q", in.Total)
 	}
-	out := Statement{Source: in.Source, Name: in.Name, Day: day, Total: Tally{in.Lines, total}}
+	out := Told{Source: in.Source, Name: in.Name, Day: day, Total: Tally{in.Lines, total}}
 	file, err := newForeignFile(in.RawBody, "reference", "amount")
 	if err != nil {
 		return out, err
@@ -318,7 +318,7 @@ func (in *reconcileInput) statement() (Statement, error) {
 			wrong.field("lines", "count", "has more than %d lines; send it in parts", MostTold)
 			return out, wrong.err()
 		}
-		l := StatementLine{Reference: strings.Clone(file.text("reference"))}
+		l := ToldLine{Reference: strings.Clone(file.text("reference"))}
 		if l.Fen, err = ParseFen(file.text("amount")); err != nil {
 			wrong.add(i, "amount", "amount", "must be an amount such as 20.00, not %.40q", file.text("amount"))
 		}

@@ -26,17 +26,17 @@ var (
 )
 
 // statement is what the bank tells of the day: the lines of a batch.
-func (r *rig) statement(day time.Time, lines ...sla.BatchLine) sla.Statement {
-	in := sla.Statement{Source: "bank", Name: dayName(day), Day: day}
+func (r *rig) statement(day time.Time, lines ...sla.BatchLine) sla.Told {
+	in := sla.Told{Source: "bank", Name: dayName(day), Day: day}
 	for _, l := range lines {
-		in.Lines = append(in.Lines, sla.StatementLine{Reference: l.Reference, Fen: l.Fen})
+		in.Lines = append(in.Lines, sla.ToldLine{Reference: l.Reference, Fen: l.Fen})
 	}
 	return totalled(in)
 }
 
 func dayName(day time.Time) string { return day.Format(time.DateOnly) + ".csv" }
 
-func totalled(in sla.Statement) sla.Statement {
+func totalled(in sla.Told) sla.Told {
 	in.Total = sla.Tally{Lines: int64(len(in.Lines))}
 	for _, l := range in.Lines {
 		in.Total.Fen += l.Fen
@@ -65,7 +65,7 @@ func TestTheFourLists(t *testing.T) {
 	differing := lines[3]
 	differing.Fen += 100
 	in := r.statement(march2, lines[0], lines[1], lines[2], differing, lines[5], r.lines(open.ID)[0])
-	in.Lines = append(in.Lines, sla.StatementLine{Reference: "somebody else's", Fen: 700})
+	in.Lines = append(in.Lines, sla.ToldLine{Reference: "somebody else's", Fen: 700})
 	in = totalled(in)
 	rec, hit, err := r.Reconcile(ctx, finance, in)
 	require.NoError(t, err)
@@ -140,27 +140,27 @@ func TestAWrongStatementIsRefusedWhole(t *testing.T) {
 	_, _, err := r.Reconcile(ctx, finance, r.statement(march2, lines[0]))
 	require.NoError(t, err)
 	good := r.statement(march2, lines[1], lines[2], lines[3])
-	change := func(edit func(in *sla.Statement)) sla.Statement {
+	change := func(edit func(in *sla.Told)) sla.Told {
 		in := good
-		in.Lines = append([]sla.StatementLine{}, good.Lines...)
+		in.Lines = append([]sla.ToldLine{}, good.Lines...)
 		edit(&in)
 		return in
 	}
 	for name, c := range map[string]struct {
-		in   sla.Statement
+		in   sla.Told
 		want map[string]string
 	}{
-		"told before": {change(func(in *sla.Statement) {
-			in.Lines[1] = sla.StatementLine{Reference: lines[0].Reference, Fen: lines[0].Fen}
+		"told before": {change(func(in *sla.Told) {
+			in.Lines[1] = sla.ToldLine{Reference: lines[0].Reference, Fen: lines[0].Fen}
 			*in = totalled(*in)
 		}), map[string]string{"lines[2].reference": "told_before"}},
-		"twice":            {change(func(in *sla.Statement) { in.Lines[2] = in.Lines[0] }), map[string]string{"lines[3].reference": "duplicate"}},
-		"another total":    {change(func(in *sla.Statement) { in.Total.Fen-- }), map[string]string{"total": "total_differs"}},
-		"another day":      {change(func(in *sla.Statement) { in.Lines[0].PaidOn = march3 }), map[string]string{"lines[1].paid_on": "other_day"}},
-		"a day to come":    {change(func(in *sla.Statement) { in.Day = march3 }), map[string]string{"day": "range"}},
-		"nothing":          {sla.Statement{Source: "bank", Day: march2}, map[string]string{"lines": "count"}},
-		"nobody's":         {change(func(in *sla.Statement) { in.Source = " " }), map[string]string{"source": "length"}},
-		"wrong everywhere": {change(func(in *sla.Statement) { in.Lines[0].Fen, in.Lines[1].Reference = 0, "" }), map[string]string{"lines[1].amount": "range", "lines[2].reference": "length"}},
+		"twice":            {change(func(in *sla.Told) { in.Lines[2] = in.Lines[0] }), map[string]string{"lines[3].reference": "duplicate"}},
+		"another total":    {change(func(in *sla.Told) { in.Total.Fen-- }), map[string]string{"total": "total_differs"}},
+		"another day":      {change(func(in *sla.Told) { in.Lines[0].PaidOn = march3 }), map[string]string{"lines[1].paid_on": "other_day"}},
+		"a day to come":    {change(func(in *sla.Told) { in.Day = march3 }), map[string]string{"day": "range"}},
+		"nothing":          {sla.Told{Source: "bank", Day: march2}, map[string]string{"lines": "count"}},
+		"nobody's":         {change(func(in *sla.Told) { in.Source = " " }), map[string]string{"source": "length"}},
+		"wrong everywhere": {change(func(in *sla.Told) { in.Lines[0].Fen, in.Lines[1].Reference = 0, "" }), map[string]string{"lines[1].amount": "range", "lines[2].reference": "length"}},
 	} {
 		_, _, err := r.Reconcile(ctx, finance, c.in)
 		require.Equal(t, c.want, wrongFields(t, err), name)

@@ -19,18 +19,18 @@ import (
 // MostTold is the most lines one statement has; a longer one comes in parts.
 const MostTold = 100_000
 
-// Statement is a bank's or payment house's word on what it paid for us on one
+// Told is a bank's or payment house's word on what it paid for us on one
 // business day, with what its sender says it comes to.
-type Statement struct {
+type Told struct {
 	Source string // whose it is
 	Name   string // of the file, for people
 	Day    time.Time
-	Lines  []StatementLine
+	Lines  []ToldLine
 	Total  Tally
 }
 
-// StatementLine is one payment as its payer tells it.
-type StatementLine struct {
+// ToldLine is one payment as its payer tells it.
+type ToldLine struct {
 	Reference string
 	Fen       Fen
 	PaidOn    time.Time // zero when the line does not say; else the statement's day
@@ -57,7 +57,7 @@ var ErrNoReconciliation = fault.New(fault.NotFound, "reconciliation_not_found", 
 // stands in it twice or was told before, and a line of another day are
 // fault.Invalid with every wrong line named. The same statement again changes
 // nothing and is a hit. A statement of a closed day is ErrDayClosed.
-func (s *Service) Reconcile(ctx context.Context, by events.Actor, in Statement) (_ Reconciliation, hit bool, err error) {
+func (s *Service) Reconcile(ctx context.Context, by events.Actor, in Told) (_ Reconciliation, hit bool, err error) {
 	defer fault.Wrap(&err, "reconcile %s of %s", in.Source, in.Day.Format(time.DateOnly))
 	if !by.Is(events.RoleFinance) {
 		return Reconciliation{}, false, forbidden(by)
@@ -109,7 +109,7 @@ func (s *Service) Reconcile(ctx context.Context, by events.Actor, in Statement) 
 }
 
 // check refuses what is wrong with a statement by itself, every line of it.
-func (in Statement) check(today time.Time) error {
+func (in Told) check(today time.Time) error {
 	var wrong complaintList
 	text := func(field, s string, least int) {
 		if n := utf8.RuneCountInString(s); n < least || n > longTitle || !utf8.ValidString(s) || strings.ContainsRune(s, 0) {
@@ -150,7 +150,7 @@ func (in Statement) check(today time.Time) error {
 }
 
 // digest stands for the lines, however they were written.
-func (in Statement) digest() string {
+func (in Told) digest() string {
 	sum := sha256.New()
 	for _, l := range in.Lines {
 		fmt.Fprintf(sum, "%q,%d\n", l.Reference, l.Fen)

@@ -27,7 +27,7 @@ func insertReconciliation(ctx context.Context, tx pgx.Tx, r Reconciliation) erro
 
 // insertTold keeps the lines of a statement, and gives those references that
 // another has told before, with its name.
-func insertTold(ctx context.Context, tx pgx.Tx, r Reconciliation, lines []StatementLine) (map[string]string, error) {
+func insertTold(ctx context.Context, tx pgx.Tx, r Reconciliation, lines []ToldLine) (map[string]string, error) {
 	references, amounts := make([]string, len(lines)), make([]Fen, len(lines))
 	for i, l := range lines {
 		references[i], amounts[i] = l.Reference, l.Fen
