@@ -17,6 +17,7 @@ var policyActor = events.System("policy")
 type claim struct {
 	fen      Fen
 	imported bool // of a past rescue that was brought in
+	review   bool // a person must look at the verdict it rests on
 	spent    spent
 }
 
@@ -34,6 +35,9 @@ func (p Policy) queue(c claim) (why []events.Reason) {
 	}
 	if c.imported {
 		wait("imported", 0, "历史导入的赔付须由财务审核", "Brought in from history: finance decides")
+	}
+	if c.review {
+		wait("review", 0, "所依据的认定待人工核对", "A person must look at the verdict it rests on")
 	}
 	switch a := p.Approval; {
 	case a.FourEyes(c.fen):
@@ -87,7 +91,7 @@ func (s *Service) accrue(ctx context.Context, tx pgx.Tx, g Guarantee, preparer s
 	if err != nil {
 		return err
 	}
-	c.Queued = policy.queue(claim{fen: c.Fen, imported: c.Imported, spent: used})
+	c.Queued = policy.queue(claim{fen: c.Fen, imported: c.Imported, review: g.Verdict.Review != "", spent: used})
 	if err := insertCompensation(ctx, tx, c); err != nil {
 		return err
 	}

@@ -47,3 +47,31 @@ func BenchmarkQuietSweep(b *testing.B) {
 		r.sweep(opened)
 	}
 }
+
+// BenchmarkVerdict works out verdicts under a policy that uses every shape,
+// with a pause, its evidence, an alert and its notice.
+func BenchmarkVerdict(b *testing.B) {
+	p, err := sla.ParsePolicy(shippedPolicies(b)["policies/example-per-minute.json"])
+	if err != nil {
+		b.Fatal(err)
+	}
+	asked := sla.Facts{Area: "cn-3301", Tier: "urban", Priority: 2}
+	at := func(minutes int) time.Time { return opened.Add(time.Duration(minutes) * time.Minute) }
+	t := sla.Timeline{OpenedAt: opened, Asked: asked, Promise: p.Promise(opened, asked), Facts: []sla.Fact{
+		{Kind: sla.FactLocated, At: at(1)},
+		{Kind: sla.FactEvidence, At: at(18), Source: string(sla.CallUnanswered)},
+		{Kind: sla.FactEvidence, At: at(20), Source: string(sla.CallUnanswered)},
+		{Kind: sla.FactPaused, At: at(20), Until: at(26), Source: string(sla.OwnerUnreachable), By: events.RoleOperator},
+		{Kind: sla.FactCondition, At: at(30), Source: string(sla.WeatherAlert), Level: "red"},
+		{Kind: sla.FactEvidence, At: at(31), Source: string(sla.OfficialNotice)},
+		{Kind: sla.FactAssigned, At: at(2), Until: at(40), Crew: crewA},
+		{Kind: sla.FactArrived, At: at(70), Crew: crewA, Source: "gps"},
+		{Kind: sla.FactFinished, At: at(90), Crew: crewA, Source: "fixed"},
+	}}
+	if v := p.Owed(t); v.Excluded != "red-alert" || len(v.Reasons) < 10 {
+		b.Fatalf("%+v", v)
+	}
+	for b.Loop() {
+		p.Owed(t)
+	}
+}

@@ -194,12 +194,15 @@ func TestAPolicyRanksTheProofsOfAnArrival(t *testing.T) {
 	r.inForce(edit(t, func(doc map[string]any) {
 		doc["version"] = 2
 		doc["arrival"] = map[string]any{"evidence": []any{"gps", "owner"}, "disagreement_s": 240}
+		doc["approval"] = map[string]any{"auto_up_to_fen": 5000}
 	}))
 	r.must(r.open(second, "urban"), arrive(second), arrive(second))
 	v := r.standing(second).Guarantee.Verdict
 	require.Equal(t, byGPS, v.StoppedAt)
 	require.Equal(t, sla.Fen(2000), v.Fen)
 	require.Equal(t, sla.ReviewEvidenceDisagrees, v.Review, "the two lie five minutes apart")
+	require.Equal(t, sla.Accrued, r.live(second).State, "so the policy does not approve it by itself")
+	require.Equal(t, []string{"review"}, queuedFor(r.live(second)))
 }
 
 // TestAClockThatWaitsRaisesNoAlarm: what starts the clock has not happened, so
