@@ -14,7 +14,7 @@ import (
 
 // manyCompensations copies one late rescue n times, each with its guarantee.
 func manyCompensations(b testing.TB, r *rig, n int) {
-	r.late(11 * time.Minute)
+	first := r.late(11 * time.Minute)
 	_, err := r.pool.Exec(context.Background(), `SET synchronous_commit = off`)
 	require.NoError(b, err)
 	for done := 0; done < n-1; {
@@ -22,14 +22,11 @@ func manyCompensations(b testing.TB, r *rig, n int) {
 		_, err := r.pool.Exec(context.Background(), `
 			WITH ids AS MATERIALIZED (
 				SELECT gen_random_uuid() AS gid, gen_random_uuid() AS cid, gen_random_uuid() AS rid, $1::int + i AS i FROM generate_series(1, $2::int) AS i),
-			g AS (INSERT INTO sla.guarantees (id, request_id, area, tier, priority, state, version, opened_at, promise_minutes, promise_due_at,
-					promise_rule, promise_reason, policy, policy_version, outcome, cancelled, due_at, stopped_at, late_us, owed_fen, reasons, changed_at)
-				SELECT gid, rid, area, tier, priority, state, version, opened_at, promise_minutes, promise_due_at,
-					promise_rule, promise_reason, policy, policy_version, outcome, cancelled, due_at, stopped_at, late_us, owed_fen, reasons, changed_at
-				FROM ids, (SELECT * FROM sla.guarantees LIMIT 1) one RETURNING id)
-			INSERT INTO sla.compensations (id, guarantee_id, request_id, area, state, version, fen, policy, policy_version, reasons, prepared_by, month, accrued_at, changed_at)
-			SELECT cid, gid, rid, area, state, version, fen, policy, policy_version, reasons, prepared_by, month, accrued_at + i * interval '1 ms', changed_at
-			FROM ids, (SELECT * FROM sla.compensations LIMIT 1) one`, done, step)
+			g AS (INSERT INTO sla.guarantees SELECT copy.* FROM sla.guarantees one, ids,
+				LATERAL jsonb_populate_record(one, jsonb_build_object('id', gid, 'request_id', rid)) AS copy WHERE one.request_id = $3)
+			INSERT INTO sla.compensations SELECT copy.* FROM sla.compensations one, ids,
+				LATERAL jsonb_populate_record(one, jsonb_build_object('id', cid, 'guarantee_id', gid, 'request_id', rid,
+					'accrued_at', one.accrued_at + i * interval '1 ms')) AS copy WHERE one.request_id = $3`, done, step, first)
 		require.NoError(b, err)
 		done += step
 	}

@@ -3,6 +3,7 @@ package sla
 import (
 	"context"
 	"io"
+	"iter"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -47,3 +48,8 @@ func ScanOnly(ctx context.Context, s *Service, what ExportKind) (n int, err erro
 
 // Ratio is part of whole in hundredths of a percent.
 var Ratio = ratio
+
+// PayoutLines reads the lines of a batch as they are sent.
+func PayoutLines(ctx context.Context, s *Service, b Batch) iter.Seq2[PayoutLine, error] {
+	return s.payoutLines(ctx, b)
+}
