@@ -25,6 +25,7 @@ type Verdicts interface {
 type Standing = struct {
 	State   string // of the guarantee: armed, breached, met, late, void or waived
 	OwedFen int64
+	DueAt   time.Time // the promised moment, moved by pauses and a late start
 }
 
 // QueueSnapshot is the live queue at one moment.
@@ -125,7 +126,7 @@ func (f *queueFeed) judge(ctx context.Context, rows []QueueRow) error {
 	}
 	for i, row := range rows {
 		if s, ok := standings[row.ID]; ok {
-			rows[i].PromiseState, rows[i].OwedFen = s.State, s.OwedFen
+			rows[i].PromiseState, rows[i].OwedFen, rows[i].DueAt = s.State, s.OwedFen, s.DueAt
 		}
 	}
 	return nil

@@ -101,7 +101,7 @@ func decodeAny(t testing.TB, env events.Envelope) events.Event {
 		decode[events.GuaranteeBreached], decode[events.GuaranteeSettled], decode[events.CompensationAccrued], decode[events.CompensationChanged],
 		decode[events.BatchChanged], decode[events.PayoutChanged], decode[events.StatementReconciled], decode[events.DayChanged],
 		decode[events.PolicyChanged],
-		decode[events.HistoryImported], decode[events.ImportChanged],
+		decode[events.HistoryImported], decode[events.ImportChanged], decode[events.FactRecorded], decode[events.DeadlineMoved], decode[events.ConditionDeclared],
 		decode[events.ExportMade], decode[events.ChargebackChanged],
 		decode[events.StatementChanged], decode[events.StatementLineChanged],
 	} {

@@ -27,6 +27,8 @@ type (
 	tokenKind          struct{}
 	reconciliationKind struct{}
 	importKind         struct{}
+	recordKind         struct{}
+	conditionKind      struct{}
 	exportKind         struct{}
 	statementKind      struct{}
 )
@@ -44,6 +46,8 @@ func (partnerKind) prefix() string        { return "ptn" }
 func (tokenKind) prefix() string          { return "tok" }
 func (reconciliationKind) prefix() string { return "rec" }
 func (importKind) prefix() string         { return "imp" }
+func (recordKind) prefix() string         { return "fct" }
+func (conditionKind) prefix() string      { return "cnd" }
 func (exportKind) prefix() string         { return "exp" }
 func (statementKind) prefix() string      { return "stm" }
 
@@ -67,6 +71,8 @@ type (
 	TokenID          = ID[tokenKind]          // tok_…
 	ReconciliationID = ID[reconciliationKind] // rec_…
 	ImportID         = ID[importKind]         // imp_…
+	RecordID         = ID[recordKind]         // fct_…
+	ConditionID      = ID[conditionKind]      // cnd_…
 	ExportID         = ID[exportKind]         // exp_…
 	StatementID      = ID[statementKind]      // stm_…
 )

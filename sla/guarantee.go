@@ -57,7 +57,7 @@ var guaranteeTable = fsm.Table[GuaranteeState, GuaranteeEvent]{
 		evCancelInTime: Void, evCancelLate: Late, evAmend: Armed, evWaive: Waived,
 	},
 	Breached: {
-		evArriveInTime: Met, evArriveLate: Late,
+		evAmend: Armed, evArriveInTime: Met, evArriveLate: Late,
 		evCancelInTime: Void, evCancelLate: Late, evWaive: Waived,
 	},
 	Met:  revisions,
@@ -151,6 +151,12 @@ func (g Guarantee) step(v Verdict) GuaranteeEvent {
 		return evReviseVoid
 	}
 	return evReopen
+}
+
+// amendable reports whether a deadline that moved sets a pending promise's
+// clock anew: one that was noticed as passed only if it lies ahead again.
+func (g Guarantee) amendable(v Verdict, now time.Time) bool {
+	return g.State == Armed || g.State == Breached && !now.After(v.DueAt)
 }
 
 // same reports whether two verdicts say the same, reasons included.

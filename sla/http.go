@@ -22,6 +22,8 @@ func (s *Service) Register(api huma.API) {
 	s.registerDays(api)
 	s.registerLedger(api)
 	s.registerImports(api)
+	s.registerRecordings(api)
+	s.registerConditions(api)
 	s.registerExports(api)
 	s.registerChargebacks(api)
 	s.registerStatements(api)

@@ -41,6 +41,9 @@ func (s *Service) arm(ctx context.Context, tx pgx.Tx, ev events.RequestOpened) e
 	if err := events.Append(ctx, tx, clockActor, now, g.Version, g.armed(now)); err != nil {
 		return err
 	}
+	if err := s.learn(ctx, tx, g); err != nil {
+		return err
+	}
 	return s.reckon(ctx, tx, ev.RequestID)
 }
 
@@ -112,6 +115,10 @@ func (s *Service) reckon(ctx context.Context, tx pgx.Tx, id events.RequestID) er
 	now := s.now()
 	before := g.Verdict.Fen
 	ev := g.step(verdict)
+	was := g.Verdict.DueAt
+	if ev == "" && g.State != Waived && verdict.Outcome == OutcomePending && !verdict.DueAt.Equal(was) && g.amendable(verdict, now) {
+		ev = evAmend
+	}
 	if ev == "" && verdict.same(g.Verdict) && expected.Equal(g.ExpectedAt) && provider == g.ProviderID {
 		return nil
 	}
@@ -119,10 +126,16 @@ func (s *Service) reckon(ctx context.Context, tx pgx.Tx, id events.RequestID) er
 	if ev == "" {
 		return noteGuarantee(ctx, tx, g, now)
 	}
-	if ev == evReopen { // the clock runs again, and may alarm again
+	if ev == evReopen || ev == evAmend { // the clock runs again, and may alarm again
 		g.AtRiskAt, g.BreachedAt = time.Time{}, time.Time{}
 	}
-	if g, err = stepGuarantee(ctx, tx, g, ev, clockActor, now); err != nil {
+	var moved []events.Event
+	if ev == evAmend {
+		moved = []events.Event{events.DeadlineMoved{
+			GuaranteeID: g.ID, RequestID: g.RequestID, Area: g.Area, DueAt: verdict.DueAt, WasDueAt: was, MovedAt: now, Reasons: verdict.Reasons,
+		}}
+	}
+	if g, err = stepGuarantee(ctx, tx, g, ev, clockActor, now, moved...); err != nil {
 		return err
 	}
 	if verdict.Fen == before {
@@ -132,8 +145,9 @@ func (s *Service) reckon(ctx context.Context, tx pgx.Tx, id events.RequestID) er
 }
 
 // stepGuarantee moves a locked guarantee by its table, with whatever else of
-// it has changed, and tells so. Nothing else writes its state.
-func stepGuarantee(ctx context.Context, tx pgx.Tx, g Guarantee, ev GuaranteeEvent, by events.Actor, now time.Time) (Guarantee, error) {
+// it has changed, and tells so, or what tell says instead. Nothing else writes
+// its state.
+func stepGuarantee(ctx context.Context, tx pgx.Tx, g Guarantee, ev GuaranteeEvent, by events.Actor, now time.Time, tell ...events.Event) (Guarantee, error) {
 	next, err := guaranteeTable.Next(g.State, ev)
 	if err != nil {
 		return g, err
@@ -142,7 +156,10 @@ func stepGuarantee(ctx context.Context, tx pgx.Tx, g Guarantee, ev GuaranteeEven
 	if err := updateGuarantee(ctx, tx, g); err != nil {
 		return g, err
 	}
-	return g, events.Append(ctx, tx, by, now, g.Version, g.told(now))
+	if len(tell) == 0 {
+		tell = []events.Event{g.told(now)}
+	}
+	return g, events.Append(ctx, tx, by, now, g.Version, tell...)
 }
 
 // noteGuarantee keeps what changed of a locked guarantee besides its state:

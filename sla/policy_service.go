@@ -200,6 +200,9 @@ func (s *Service) Promise(ctx context.Context, tx pgx.Tx, f events.PromiseFacts)
 		Area: f.Area, Tier: f.Tier, RoadClass: f.RoadClass,
 		Problem: f.Problem, Priority: f.Priority, PartnerID: f.PartnerID, Product: f.Product,
 	}
+	if facts.Weather, err = s.weatherAt(ctx, tx, f.Area, f.At); err != nil {
+		return events.Promise{}, err
+	}
 	p, err := s.applicable(ctx, tx, f.At, facts)
 	if err != nil {
 		return events.Promise{}, err

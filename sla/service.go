@@ -105,6 +105,6 @@ func (s *Service) inTxIf(ctx context.Context, fn func(tx pgx.Tx) (told bool, err
 	return err
 }
 
-func forbidden(by events.Actor) error {
+func forbidden(by events.Actor) *fault.Error {
 	return fault.New(fault.Forbidden, "forbidden", "Your role may not do this.").With("role", string(by.Role))
 }

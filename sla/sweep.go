@@ -19,9 +19,9 @@ const (
 	sweepLimit = 5000
 )
 
-// Run sweeps, chains what was posted, accrues what approved imports owe, pays
-// batches out and verifies every night, until ctx ends: at wall intervals but
-// by the business clock.
+// Run sweeps, chains what was posted, accrues what approved imports owe,
+// spreads declared conditions, pays batches out and verifies every night,
+// until ctx ends: at wall intervals but by the business clock.
 func (s *Service) Run(ctx context.Context) error {
 	var group errgroup.Group
 	group.Go(func() error {
@@ -39,6 +39,12 @@ func (s *Service) Run(ctx context.Context) error {
 	group.Go(func() error {
 		return s.every(ctx, "approved imports do not accrue; what they owe waits until it recovers", func() error {
 			_, err := s.AccrueImports(ctx, sweepLimit)
+			return err
+		})
+	})
+	group.Go(func() error {
+		return s.every(ctx, "declared conditions do not spread; they do once it recovers", func() error {
+			_, err := s.SpreadConditions(ctx, sweepLimit)
 			return err
 		})
 	})

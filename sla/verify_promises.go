@@ -119,6 +119,17 @@ func replay(heard []events.Heard) (p replayed, err error) {
 			g := importedAs(ev)
 			p.opening, p.facts = &g, append(p.facts, pastFacts(ev)...)
 			continue
+		case events.FactRecorded{}.EventType(): // with the fact in one transaction, so no inbox says it
+			ev, err := events.Decode[events.FactRecorded](h.Envelope)
+			if err != nil {
+				return p, err
+			}
+			f, err := recordedFact(ev)
+			if err != nil {
+				return p, err
+			}
+			p.facts = append(p.facts, f)
+			continue
 		case events.GuaranteeArmed{}.EventType():
 			p.pending = true
 			continue

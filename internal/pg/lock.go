@@ -37,6 +37,15 @@ func LockTx(ctx context.Context, tx pgx.Tx, key string) error {
 	return nil
 }
 
+// LockTxShared takes the advisory lock of key as one of many until tx ends:
+// it waits for who holds it alone, and he for all who share it.
+func LockTxShared(ctx context.Context, tx pgx.Tx, key string) error {
+	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock_shared($1)`, lockNumber(key)); err != nil {
+		return fmt.Errorf("share lock %q: %w", key, err)
+	}
+	return nil
+}
+
 // Lock is a session-wide advisory lock, alive as long as its own connection.
 // It is a hint about who works, not a fence: between the loss of the
 // connection and its notice two holders can overlap, so what must be true

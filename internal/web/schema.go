@@ -48,6 +48,8 @@ func init() {
 	identify(events.NewID[events.TokenID]())
 	identify(events.NewID[events.ReconciliationID]())
 	identify(events.NewID[events.ImportID]())
+	identify(events.NewID[events.RecordID]())
+	identify(events.NewID[events.ConditionID]())
 	identify(events.NewID[events.ExportID]())
 	identify(events.NewID[events.StatementID]())
 }
