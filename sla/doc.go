@@ -21,7 +21,7 @@
 //	Guarantee   armed     deadline → breached · arrive_in_time → met · arrive_late → late
 //	                      cancel_in_time → void · cancel_late → late · amend → armed · waive → waived
 //	            breached  arrive_in_time → met · arrive_late → late
-//	                      cancel_in_time → void · cancel_late → late · waive → waived
+//	                      cancel_in_time → void · cancel_late → late · amend → armed · waive → waived
 //	            met, late, void
 //	                      revise_met → met · revise_late → late · revise_void → void · reopen → armed
 //
@@ -70,8 +70,28 @@
 //
 // breached is an alarm and no verdict: the deadline has passed and nobody is
 // known to have arrived. It is the only thing besides at_risk that a sweep
-// does, and it never leads to an amount. amend moves the deadline of an armed
-// guarantee, while it has not passed.
+// does, and it never leads to an amount.
+//
+// amend moves the deadline while nobody has come: a pause begins, ends or is
+// approved, or the clock starts late. DeadlineMoved tells it, and the alarms
+// may be raised again. A breach that it undoes, because a pause was recorded
+// or approved afterwards and the deadline lies ahead again, is armed again.
+// The live queue shows the moved deadline; dispatch goes on planning by the
+// promise as it was shown, so a pause never makes it put a request off.
+//
+// # What people record
+//
+// A pause, an attempt to reach the owner, a price and the like are facts that
+// somebody records; who did, and what he noted, is kept beside them. Nothing
+// recorded is changed: it is ended, approved or withdrawn by a further fact.
+// A pause recorded afterwards counts, where the policy asks for it, once a
+// second person has approved it.
+//
+// A condition (a weather alert, a closure, a remote area, storm mode) is
+// declared for a region and a time. It becomes a fact of every request there
+// and then, whether it is opened before or after, and said anew it becomes a
+// further one; of several tellings the last holds. Storm mode is announced
+// before it begins: requests opened from then on are promised in its light.
 //
 // # Policies
 //

@@ -80,7 +80,7 @@ func (r *ExclusionRule) holds(t Timeline, opened time.Time, facts []Fact, due ti
 		}
 	}
 	for _, f := range conditions(facts, Condition(r.Because)) {
-		if !f.At.Before(due) || !f.Until.IsZero() && !f.Until.After(opened) {
+		if !f.At.Before(due) || !f.Until.IsZero() && !f.Until.After(later(opened, f.At)) { // one that ends as it begins never held
 			continue
 		}
 		if len(r.Levels) > 0 && !slices.Contains(r.Levels, f.Level) {

@@ -29,7 +29,7 @@ function owedText() {
 
 function paint() {
   el('clock').textContent = clockText(business.now());
-  const due = Date.parse(r.due_at), now = business.now();
+  const due = Date.parse((r.guarantee && r.guarantee.due_at) || r.due_at), now = business.now();
   const ended = r.arrived_at || r.closed_at;
   const left = el('left');
   left.textContent = r.arrived_at
