@@ -3,6 +3,7 @@ package sla
 import (
 	"context"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -42,7 +43,7 @@ type DeclaredBody struct {
 	Until      *time.Time         `json:"until,omitempty"`
 	Evidence   []EvidenceKind     `json:"evidence" nullable:"false"`
 	Note       string             `json:"note"`
-	By         string             `json:"by"`
+	By         string             `json:"by" doc:"Who, as role:subject; the role alone for those who are not staff."`
 	DeclaredAt time.Time          `json:"declared_at"`
 }
 
@@ -150,6 +151,11 @@ func (s *Service) registerConditions(api huma.API) {
 			}
 			out := &conditionsOutput{}
 			out.Body.Items = mapped(list, declaredBody)
+			if by, _ := web.ActorFrom(ctx); !by.Is(promiseReaders...) {
+				for i := range out.Body.Items {
+					out.Body.Items[i].By, _, _ = strings.Cut(out.Body.Items[i].By, ":")
+				}
+			}
 			return out, nil
 		})
 }

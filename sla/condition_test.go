@@ -147,6 +147,7 @@ func TestWhatIsDeclaredIsChecked(t *testing.T) {
 	require.EqualValues(t, 2, got["revision"])
 	list, _ := d.ask(theOwner, "GET", "/v1/conditions", "", 200)
 	require.Len(t, list["items"], 1)
+	require.Equal(t, "operator", list["items"].([]any)[0].(map[string]any)["by"])
 	require.Equal(t, "orange", list["items"].([]any)[0].(map[string]any)["level"])
 	d.ask(operator, "POST", path+"/end", `{"note":"over"}`, 200, "If-Match", h.Get("ETag"))
 	r.at(opened.Add(time.Second))

@@ -19,7 +19,7 @@ func TestGuaranteeTable(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, []string{
 		"armed: amend → armed · arrive_in_time → met · arrive_late → late · cancel_in_time → void · cancel_late → late · deadline → breached · waive → waived",
-		"breached: arrive_in_time → met · arrive_late → late · cancel_in_time → void · cancel_late → late · waive → waived",
+		"breached: amend → armed · arrive_in_time → met · arrive_late → late · cancel_in_time → void · cancel_late → late · waive → waived",
 		"late: reopen → armed · revise_late → late · revise_met → met · revise_void → void",
 		"met: reopen → armed · revise_late → late · revise_met → met · revise_void → void",
 		"void: reopen → armed · revise_late → late · revise_met → met · revise_void → void",

@@ -55,6 +55,7 @@ func (s *Service) Checks() []Check {
 	return []Check{
 		{"openings", "openings in the journal", s.verifyOpenings},
 		{"promises", "promises", s.verifyPromises},
+		{"batches", "batches", s.verifyBatches},
 		{"ledger", "postings", s.verifyLedger},
 	}
 }

@@ -124,8 +124,8 @@ func TestAReplayFindsNoDifference(t *testing.T) {
 	require.Equal(t, 40+1+3+1+4, done[1].Checked)
 	require.Equal(t, 1, done[0].Waiting)
 	require.Equal(t, 1, done[1].Waiting)
-	require.Equal(t, "ledger", done[2].Name)
-	require.Positive(t, done[2].Checked)
+	require.Equal(t, "ledger", done[3].Name)
+	require.Positive(t, done[3].Checked)
 }
 
 func TestWhatWasTamperedWithIsNamed(t *testing.T) {
@@ -171,6 +171,34 @@ func TestWhatWasTamperedWithIsNamed(t *testing.T) {
 	}
 }
 
+func TestABatchIsHeldAgainstItsLines(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.Service = sla.New(r.pool, sla.Config{Now: r.now, Visible: onlyOwners, Payouts: []sla.Payout{newBank()}})
+	r.approved(3)
+	b := r.results(r.submitted(), func(i int) bool { return i == 1 })
+	found := func() (lines []string) {
+		all, _ := r.differences()
+		for _, line := range all {
+			if strings.HasPrefix(line, "batches: ") { // what dispatch told was not journaled here
+				lines = append(lines, strings.ReplaceAll(line, b.ID.String(), "bat"))
+			}
+		}
+		return lines
+	}
+	require.Empty(t, found())
+	r.tamper(`UPDATE sla.batch_lines SET fen = fen + 1 WHERE state = 'paid'`)
+	lines := strings.Join(found(), "\n")
+	require.Contains(t, lines, "batches: bat: total_fen: stored")
+	require.Contains(t, lines, "batches: bat: digest of the sealed lines: stored "+b.Digest)
+	require.Contains(t, lines, "batches: bat: paid fen: stored")
+	require.Contains(t, lines, "batches: bat: line of cmp_")
+	r.tamper(`UPDATE sla.batch_lines SET fen = fen - 1 WHERE state = 'paid'`)
+	require.Empty(t, found())
+	r.tamper(`UPDATE sla.compensations SET state = 'approved' WHERE state = 'paid'`)
+	require.Contains(t, strings.Join(found(), "\n"), "stored paid, must be a line its compensation, which is approved over")
+}
+
 func TestTheNightlyRunTellsItsFindings(t *testing.T) {
 	t.Parallel()
 	r, ctx := newRig(t), context.Background()
@@ -201,7 +229,7 @@ func TestTheNightlyRunTellsItsFindings(t *testing.T) {
 func (r *rig) tamper(sql string) {
 	r.t.Helper()
 	ctx := context.Background()
-	guarded := []string{"sla.ledger_transactions", "sla.ledger_entries", "sla.ledger_chain", "sla.ledger_unsealed", "sla.compensations", "sla.guarantees", "sla.facts", "events.journal", "events.outbox"}
+	guarded := []string{"sla.ledger_transactions", "sla.ledger_entries", "sla.ledger_chain", "sla.ledger_unsealed", "sla.compensations", "sla.guarantees", "sla.facts", "sla.batch_lines", "events.journal", "events.outbox"}
 	for _, table := range guarded {
 		_, err := r.pool.Exec(ctx, `ALTER TABLE `+table+` DISABLE TRIGGER ALL`)
 		require.NoError(r.t, err)
