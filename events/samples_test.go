@@ -101,7 +101,7 @@ func samples() []events.Event {
 		events.ImportChanged{ImportID: imp, Source: "old-desk", State: "prepared", Digest: "9f86d081884c7d65", Payable: true, Rescues: 3, Late: 1,
 			OwedFen: 2000, ChangedAt: after(time.Hour), Reason: "February 2016"},
 		events.FactRecorded{RequestID: req, Area: area, RecordID: events.IDFromUUID[events.RecordID](u(10)), Kind: "paused", At: after(20 * time.Minute),
-			Until: pAfter(26 * time.Minute), Source: "owner_unreachable", RefersTo: "rec_01985a3c-7e00-7000-8000-00000000000b", Role: "operator",
+			Until: pAfter(26 * time.Minute), Source: "owner_unreachable", RefersTo: "fct_01985a3c-7e00-7000-8000-00000000000b", Role: "operator",
 			RecordedAt: after(27 * time.Minute), Level: "red", Metres: 900, Fen: 30000},
 		events.DeadlineMoved{GuaranteeID: gua, RequestID: req, Area: area, DueAt: after(51 * time.Minute), WasDueAt: promise.DueAt, MovedAt: after(27 * time.Minute), Reasons: reasons},
 		events.ConditionDeclared{ConditionID: events.IDFromUUID[events.ConditionID](u(12)), Revision: 2, Condition: "weather_alert", Level: "red",

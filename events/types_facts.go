@@ -13,7 +13,7 @@ type FactRecorded struct {
 	At         time.Time  `json:"at"`
 	Until      *time.Time `json:"until,omitempty"`
 	Source     string     `json:"source,omitempty"`    // of a pause, condition or evidence: which
-	RefersTo   string     `json:"refers_to,omitempty"` // the record or condition it is part of or speaks of: rec_… or cnd_…
+	RefersTo   string     `json:"refers_to,omitempty"` // the record or condition it is part of or speaks of: fct_… or cnd_…
 	Role       string     `json:"role"`
 	RecordedAt time.Time  `json:"recorded_at"`
 	Level      string     `json:"level,omitempty"` // of a weather alert

@@ -28,7 +28,7 @@ type FactBody struct {
 	Source EvidenceKind `json:"source,omitempty" enum:"call_unanswered,owner_confirmed,photo,document,official_notice,crew_position,shown_to_owner" doc:"Of evidence: its kind. Each attempt to reach the owner is one call_unanswered."`
 	At     *time.Time   `json:"at,omitempty" doc:"When it was so; now if left out."`
 	Until  *time.Time   `json:"until,omitempty" doc:"Of scheduled: the agreed time."`
-	About  string       `json:"about,omitempty" doc:"Of evidence: the pause (rec_…) or condition (cnd_…) it bears out; left out it is for whatever needs it."`
+	About  string       `json:"about,omitempty" doc:"Of evidence: the pause (fct_…) or condition (cnd_…) it bears out; left out it is for whatever needs it."`
 	Metres int64        `json:"metres,omitempty" minimum:"0" doc:"Of mislocated."`
 	Fen    Fen          `json:"fen,omitempty" minimum:"0" doc:"Of priced, in fen."`
 	Note   string       `json:"note,omitempty" maxLength:"500" doc:"For people; kept, and not told to other systems."`
@@ -178,7 +178,7 @@ func aboutWhat(text string) (uuid.UUID, error) {
 	}
 	id, err := events.ParseID[events.RecordID](text)
 	if err != nil {
-		return uuid.Nil, fault.InvalidFields([]fault.Field{{Field: "about", Code: "id", Detail: "must be a pause (rec_…) or a condition (cnd_…)"}})
+		return uuid.Nil, fault.InvalidFields([]fault.Field{{Field: "about", Code: "id", Detail: "must be a pause (fct_…) or a condition (cnd_…)"}})
 	}
 	return id.UUID(), nil
 }
