@@ -13,25 +13,40 @@ import (
 )
 
 // manyCompensations copies one late rescue n times, each with its guarantee.
+// Identifiers grow with time, as those of version 7 do.
 func manyCompensations(b testing.TB, r *rig, n int) {
-	first := r.late(11 * time.Minute)
-	_, err := r.pool.Exec(context.Background(), `SET synchronous_commit = off`)
+	r.late(11 * time.Minute)
+	ctx := context.Background()
+	conn, err := r.pool.Acquire(ctx)
 	require.NoError(b, err)
+	defer conn.Release()
+	run := func(sql string, args ...any) {
+		_, err := conn.Exec(ctx, sql, args...)
+		require.NoError(b, err)
+	}
+	run(`CREATE TEMP TABLE one_g AS SELECT * FROM sla.guarantees LIMIT 1`)
+	run(`CREATE TEMP TABLE one_c AS SELECT * FROM sla.compensations LIMIT 1`)
+	run(`CREATE TEMP TABLE g (LIKE sla.guarantees)`)
+	run(`CREATE TEMP TABLE c (LIKE sla.compensations)`)
+	run(`CREATE TEMP SEQUENCE nth`)
+	const id = `('01990000-0000-7' || $1 || '-8000-' || lpad(to_hex(nextval('nth')), 12, '0'))::uuid`
 	for done := 0; done < n-1; {
 		step := min(n-1-done, 50_000)
-		_, err := r.pool.Exec(context.Background(), `
-			WITH ids AS MATERIALIZED (
-				SELECT gen_random_uuid() AS gid, gen_random_uuid() AS cid, gen_random_uuid() AS rid, $1::int + i AS i FROM generate_series(1, $2::int) AS i),
-			g AS (INSERT INTO sla.guarantees SELECT copy.* FROM sla.guarantees one, ids,
-				LATERAL jsonb_populate_record(one, jsonb_build_object('id', gid, 'request_id', rid)) AS copy WHERE one.request_id = $3)
-			INSERT INTO sla.compensations SELECT copy.* FROM sla.compensations one, ids,
-				LATERAL jsonb_populate_record(one, jsonb_build_object('id', cid, 'guarantee_id', gid, 'request_id', rid,
-					'accrued_at', one.accrued_at + i * interval '1 ms')) AS copy WHERE one.request_id = $3`, done, step, first)
-		require.NoError(b, err)
+		run(`TRUNCATE g, c`)
+		for table, kind := range map[string]string{"g": "001", "c": "002"} {
+			run(`INSERT INTO `+table+` SELECT one.* FROM one_`+table+` one, generate_series(1, $1)`, step)
+			run(`SELECT setval('nth', $1)`, done+1)
+			run(`UPDATE `+table+` SET id = `+id, kind)
+		}
+		run(`SELECT setval('nth', $1)`, done+1)
+		run(`UPDATE g SET request_id = `+id, "003")
+		run(`UPDATE c SET guarantee_id = replace(id::text, '-7002-', '-7001-')::uuid, request_id = replace(id::text, '-7002-', '-7003-')::uuid,
+			accrued_at = accrued_at + ('x' || right(id::text, 12))::bit(48)::bigint * interval '1 ms'`)
+		run(`INSERT INTO sla.guarantees SELECT * FROM g ORDER BY id`)
+		run(`INSERT INTO sla.compensations SELECT * FROM c ORDER BY id`)
 		done += step
 	}
-	_, err = r.pool.Exec(context.Background(), `VACUUM ANALYZE sla.compensations, sla.guarantees`)
-	require.NoError(b, err)
+	run(`VACUUM ANALYZE sla.compensations, sla.guarantees`)
 }
 
 // peak watches how much memory the process holds while do runs, in MB.

@@ -32,6 +32,9 @@ func ScanOnly(ctx context.Context, s *Service, what ExportKind) (n int, err erro
 		return 0, err
 	}
 	err = s.inTx(ctx, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `SET LOCAL statement_timeout = 0`); err != nil {
+			return err
+		}
 		rows, err := tx.Query(ctx, t.sql, t.args...)
 		if err != nil {
 			return err
