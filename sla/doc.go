@@ -117,6 +117,16 @@
 // closed day: a payment of it that is told later belongs to the next open day,
 // and so does any posting that would fall into it.
 //
+// # Who bears it
+//
+// [Policy.Attribute] says by whom an arrival was late: the wait is cut into
+// phases, each is allowed some time, and what goes beyond is lost by whoever
+// had the request, unless something outside outranks him. An approval charges
+// others what they bear, in the same transaction; a void reverses it. A
+// provider's charges stand on its monthly statement, each on one; what is
+// taken back while that is open leaves it, and afterwards is credited on the
+// next. What anybody takes away as a file is an [Export], and is recorded.
+//
 // # What counts
 //
 //   - The earliest arrival that is proven stops the clock, by whatever proof;

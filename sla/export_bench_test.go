@@ -24,6 +24,7 @@ func manyCompensations(b testing.TB, r *rig, n int) {
 		_, err := conn.Exec(ctx, sql, args...)
 		require.NoError(b, err)
 	}
+	run(`SET statement_timeout = 0`)
 	run(`CREATE TEMP TABLE one_g AS SELECT * FROM sla.guarantees LIMIT 1`)
 	run(`CREATE TEMP TABLE one_c AS SELECT * FROM sla.compensations LIMIT 1`)
 	run(`CREATE TEMP TABLE g (LIKE sla.guarantees)`)

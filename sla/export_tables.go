@@ -88,9 +88,10 @@ func ledgerTableOf(f ExportFilter, loc *time.Location) (table, error) {
 	t := table{
 		name: "ledger",
 		columns: columnsOf("transaction_id", "line:whole", "key", "kind", "account", "currency", "debit_yuan:money", "credit_yuan:money",
-			"compensation_id", "batch_id", "reverses_id", "posted_by", "posted_at", "chain_seq:whole", "chain_hash"),
+			"compensation_id", "batch_id", "reverses_id", "posted_by", "posted_at", "booked_on", "chain_seq:whole", "chain_hash"),
 		sum: 6,
 		sql: `SELECT t.id, e.line, t.key, t.kind, e.account, e.currency, e.fen, t.compensation_id, t.batch_id, t.reverses_id, t.actor, t.posted_at,
+				coalesce(to_char(t.booked_on, 'YYYY-MM-DD'), ''),
 				coalesce(k.seq, 0), coalesce(encode(k.hash, 'hex'), '')
 			FROM sla.ledger_transactions t
 				JOIN LATERAL (SELECT * FROM sla.ledger_entries WHERE transaction_id = t.id ORDER BY line OFFSET 0) e ON true
@@ -103,12 +104,12 @@ func ledgerTableOf(f ExportFilter, loc *time.Location) (table, error) {
 		var n int
 		var l Line
 		var hash string
-		err := row.Scan(&x.ID, &n, &x.Key, &x.Kind, &l.Account, &l.Currency, &l.Fen, &x.CompensationID, &x.BatchID, &x.ReversesID, &x.By, &x.PostedAt, &x.Seq, &hash)
+		err := row.Scan(&x.ID, &n, &x.Key, &x.Kind, &l.Account, &l.Currency, &l.Fen, &x.CompensationID, &x.BatchID, &x.ReversesID, &x.By, &x.PostedAt, &x.BookedOn, &x.Seq, &hash)
 		if err != nil {
 			return err
 		}
 		fill(line, loc, x.ID, n, x.Key, x.Kind, l.Account, l.Currency, max(0, l.Fen), max(0, -l.Fen),
-			x.CompensationID, x.BatchID, x.ReversesID, x.By, x.PostedAt, x.Seq, hash)
+			x.CompensationID, x.BatchID, x.ReversesID, x.By, x.PostedAt, x.BookedOn, x.Seq, hash)
 		return nil
 	}
 	return t, nil

@@ -14,7 +14,7 @@ import (
 // every batch is what was sealed, what was spent is what was counted, and each
 // business day's payments are booked on it.
 func (c *LedgerCheck) payments(ctx context.Context, tx pgx.Tx) error {
-	for _, list := range []func(context.Context, events.Querier, int) ([]string, error){listMisbooked, listMischarged, listUnbacked, listMiscounted, listMisdated} {
+	for _, list := range []func(context.Context, events.Querier, int) ([]string, error){listMisbooked, listMischarged, listMisstated, listUnbacked, listMiscounted, listMisdated} {
 		wrong, err := list(ctx, tx, mostFindings)
 		if err != nil {
 			return err
