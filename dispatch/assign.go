@@ -34,9 +34,6 @@ type Candidate struct {
 	FreeAt time.Time // not after now: it is free
 	Until  time.Time // end of its shift, after which it starts no job; zero for never
 	Doing  *Drive    // the job it drives to and may leave: it counts as free where it is now
-	// Cover is how many promises it is expected to cost that this crew is away
-	// for Terms.Service, between 0 and 1: see Demand.Cover.
-	Cover float64
 }
 
 // Drive is a crew on its way.
@@ -55,6 +52,9 @@ type Terms struct {
 	// Pace is how fast a drive from one car to the next goes, in metres of the
 	// great circle a second.
 	Pace float64
+	// Prospect is what calls are to be expected. A candidate whom no request
+	// reaches still counts: it covers the places around it.
+	Prospect Prospect
 }
 
 // Pairing sends a crew to a request, now.
@@ -70,9 +70,12 @@ type Pairing struct {
 // were found on the development months of the demand file by trying; they need
 // only be of the right size. See deploy/promise.md for what they give.
 const (
-	brokenCost = 30_000 // a promise broken
-	waitCost   = 0.23   // a second an owner waits
-	driveCost  = 0.75   // a second a crew drives: it keeps crews where they are needed
+	brokenCost = 30_000 // a promise broken, or a call to come that will be too far from everybody
+	// madeCost is charged beside brokenCost for a promise that is left out: what
+	// has been promised is not given up for what may have to be.
+	madeCost  = 30_000
+	waitCost  = 0.23 // a second an owner waits
+	driveCost = 0.75 // a second a crew drives: it keeps crews where they are needed
 	// tightCost is charged, as a share of brokenCost, for a promise that is to be
 	// kept with no minute to spare by a crew that is not even free yet. It falls
 	// to nothing with tightMargin to spare, and the margin shrinks when the crew
@@ -88,24 +91,23 @@ const (
 	// second until somebody is there mustWaitCost.
 	mustCost     = 5.3
 	mustWaitCost = 10.0
-	coverCost    = 0.5  // of a promise that a crew's absence may cost
-	coverFree    = 0.03 // what is no loss: somebody covers everything a little
-	// A late request is served by a crew whose absence costs less than
-	// spareCover, and spareCoverHour more for each hour since it was due.
-	spareCover     = 0.06
-	spareCoverHour = 0.17
-	spareAge       = 0.05 // a minute of age makes a late request this many minutes nearer
-	spareFar       = 3.0  // hours of driving that one promise is worth
-	spareCrowd     = 1.3  // each crew gone makes the others this much scarcer
+	// A late request is served by a crew whose absence is expected to cost less
+	// than spareHarm of a promise, and spareHarmHour more for each hour since it
+	// was due.
+	spareHarm     = 0.06
+	spareHarmHour = 0.17
+	spareAge      = 0.05 // a minute of age makes a late request this many minutes nearer
+	spareFar      = 3.0  // hours of driving that one promise is worth
 )
 
 // Assign decides who goes where, now, over all that wait and all crews
 // together: crews that are free, crews that soon will be, and crews that are on
 // their way and may be turned round. It plans each crew's next jobs (no more
 // than three: nobody knows what comes after), so that as few promises are
-// broken as can be, higher classes first; of such plans it wants the one that
-// holds the others safest, keeps crews where calls are likely, and lets owners
-// wait least. What the plan lets a crew start now is what Assign returns. Where
+// broken as can be, higher classes first, of those made and of those to the calls
+// that are to be expected: a plan is worth more when the crews, each from where
+// and when it leaves them, could be in time wherever calls are likely. Of such
+// plans it wants the one that holds the others safest and lets owners wait least. What the plan lets a crew start now is what Assign returns. Where
 // nobody competes there is nothing to plan: ask Uncontended first.
 //
 // A request whose promise cannot be kept any more is put off until a crew can
@@ -134,7 +136,7 @@ func Assign(waiting []Waiting, crews []Candidate, now time.Time, t Terms) []Pair
 			out = append(out, Pairing{Request: route[0], To: reachOf(&waiting[route[0]], c)})
 		}
 	}
-	return append(out, assignLate(waiting, crews, p, spare, now, t)...)
+	return append(out, assignLate(waiting, p, spare, now, t)...)
 }
 
 func reachOf(w *Waiting, crew int) Reach {
@@ -144,21 +146,17 @@ func reachOf(w *Waiting, crew int) Reach {
 // assignLate sends the crews that can be spared to requests whose promise is
 // broken, those that cost least first. What a pair costs only rises as crews
 // go, so a request whose cost has not risen since it was least is least still.
-func assignLate(waiting []Waiting, crews []Candidate, p *plan, spare []bool, now time.Time, t Terms) []Pairing {
-	cover := make([]float64, len(crews))
-	for c := range crews {
-		cover[c] = crews[c].Cover
-	}
+func assignLate(waiting []Waiting, p *plan, spare []bool, now time.Time, t Terms) []Pairing {
 	cheapest := func(i int) (Reach, float64) {
 		w := &waiting[i]
-		age, limit := now.Sub(w.Opened), spareCover+spareCoverHour*now.Sub(w.Due).Hours()
+		age, limit := now.Sub(w.Opened), spareHarm+spareHarmHour*now.Sub(w.Due).Hours()
 		var best Reach
 		least := math.Inf(1)
 		for _, to := range w.Reach {
 			if !spare[to.Crew] || p.units[to.Crew].until < 0 {
 				continue
 			}
-			harm := cover[to.Crew] * (t.Turnout + to.Travel + t.Service).Seconds() / t.Service.Seconds()
+			harm := p.watch.harm(to.Crew, i, (t.Turnout + to.Travel).Seconds())
 			if harm > limit {
 				continue
 			}
@@ -187,9 +185,7 @@ func assignLate(waiting []Waiting, crews []Candidate, p *plan, spare []bool, now
 		default:
 			out = append(out, Pairing{Request: first.col, To: to, Late: true})
 			spare[to.Crew] = false
-			for c := range cover {
-				cover[c] *= spareCrowd
-			}
+			p.watch.send(to.Crew, first.col, (t.Turnout + to.Travel).Seconds())
 		}
 	}
 	return out

@@ -42,7 +42,13 @@ func doing(request int, arrives float64) Candidate {
 	return Candidate{At: square, FreeAt: midday, Doing: &Drive{request, midday.Add(minutes(arrives))}}
 }
 
-func covering(share float64) Candidate { return Candidate{At: square, FreeAt: midday, Cover: share} }
+// busy are the terms where two calls an hour are to be expected half an hour's
+// drive from the square.
+func busy() Terms {
+	t := terms
+	t.Prospect = Prospect{Places: []geo.Vector{geo.VectorOf(geo.Offset(square, 12_000, 0))}, Rate: 2, Promise: promised}
+	return t
+}
 
 // sent is who goes to each request, -1 for nobody new.
 func sent(waiting []Waiting, crews []Candidate, t Terms) []int {
@@ -74,18 +80,12 @@ func TestAssign(t *testing.T) {
 			[]Waiting{called(50, 0, drive(0, 10)), called(20, 0, drive(0, 10))}, []int{-1, 0}},
 		{"one crew, two promises: the higher class", []Candidate{free()},
 			[]Waiting{called(30, 0, drive(0, 5)), called(30, 2, drive(0, 5))}, []int{-1, 0}},
-		{"a late one waits for a crew that can be spared", []Candidate{covering(0.5)},
-			[]Waiting{called(60, 0, drive(0, 10))}, []int{-1}},
 		{"a crew that covers nothing is spared at once", []Candidate{free()},
 			[]Waiting{called(60, 0, drive(0, 10))}, []int{0}},
-		{"a late one is served after Patience", []Candidate{covering(0.5)},
-			[]Waiting{called(91, 0, drive(0, 10))}, []int{0}},
 		{"after Patience a crew's last job is for it, not for a promise", []Candidate{until(5)},
 			[]Waiting{called(91, 0, drive(0, 10)), called(20, 0, drive(0, 10))}, []int{0, -1}},
 		{"after Patience somebody goes, from however far", []Candidate{free()},
 			[]Waiting{called(91, 0, drive(0, 600))}, []int{0}},
-		{"a late one of a higher class is not put off", []Candidate{covering(0.5)},
-			[]Waiting{called(60, 1, drive(0, 10))}, []int{0}},
 		{"a near crew soon free rather than a far one", []Candidate{free(), freeIn(2)},
 			[]Waiting{called(0, 0, drive(0, 38), drive(1, 4))}, []int{-1}},
 		{"a far free crew rather than a broken promise", []Candidate{free(), freeIn(44)},
@@ -106,6 +106,33 @@ func TestAssign(t *testing.T) {
 	}
 }
 
+func TestAssignWithCallsToCome(t *testing.T) {
+	t.Parallel()
+	east := Candidate{At: geo.Offset(square, 24_000, 0), FreeAt: midday}
+	far := func(w Waiting) Waiting { w.At = geo.Offset(square, -12_000, 0); return w }
+	for _, c := range []struct {
+		name    string
+		crews   []Candidate
+		waiting []Waiting
+		want    []int
+	}{
+		{"a late one waits for a crew that can be spared", []Candidate{free()},
+			[]Waiting{called(60, 0, drive(0, 10))}, []int{-1}},
+		{"a late one is served after Patience", []Candidate{free()},
+			[]Waiting{called(91, 0, drive(0, 10))}, []int{0}},
+		{"a late one of a higher class is not put off", []Candidate{free()},
+			[]Waiting{called(60, 1, drive(0, 10))}, []int{0}},
+		{"a crew is spared when another, whom nobody asks for, covers the place too", []Candidate{free(), east, east, east},
+			[]Waiting{called(60, 0, drive(0, 10))}, []int{0}},
+		{"the crew that covers nothing goes, though the other is sooner", []Candidate{free(), {At: geo.Offset(square, -24_000, 0), FreeAt: midday}},
+			[]Waiting{far(called(0, 0, drive(0, 30), drive(1, 34)))}, []int{1}},
+		{"a promise is not given up for one that may be needed", []Candidate{free()},
+			[]Waiting{far(called(0, 0, drive(0, 30)))}, []int{0}},
+	} {
+		require.Equal(t, c.want, sent(c.waiting, c.crews, busy()), c.name)
+	}
+}
+
 func TestAssignSaysWhatIsLate(t *testing.T) {
 	t.Parallel()
 	pairings := Assign([]Waiting{called(60, 0, drive(0, 10)), called(0, 0, drive(1, 10))}, []Candidate{free(), free()}, midday, terms)
@@ -114,7 +141,7 @@ func TestAssignSaysWhatIsLate(t *testing.T) {
 
 // drawWorld makes a world of a city: crews free, soon free, at the end of their
 // shift and on their way, and requests new and old.
-func drawWorld(t *rapid.T, mostWaiting, mostCrews int) ([]Waiting, []Candidate) {
+func drawWorld(t *rapid.T, mostWaiting, mostCrews int) ([]Waiting, []Candidate, Terms) {
 	place := func(what string) geo.Point {
 		at := func(axis string) float64 { return float64(rapid.IntRange(-12, 12).Draw(t, what+axis)) * 1000 }
 		return geo.Offset(square, at(" east"), at(" north"))
@@ -135,8 +162,6 @@ func drawWorld(t *rapid.T, mostWaiting, mostCrews int) ([]Waiting, []Candidate) 
 		case 1:
 			k.Until = midday.Add(minutes(float64(rapid.IntRange(-5, 60).Draw(t, "until"))))
 		case 2:
-			k.Cover = float64(rapid.IntRange(0, 100).Draw(t, "cover")) / 100
-		case 3:
 			if i := rapid.IntRange(0, n).Draw(t, "doing"); i < n && !driven[i] {
 				driven[i] = true
 				k.Doing = &Drive{i, midday.Add(terms.Turnout + minutes(geo.Distance(k.At, waiting[i].At)/terms.Pace/60))}
@@ -149,15 +174,20 @@ func drawWorld(t *rapid.T, mostWaiting, mostCrews int) ([]Waiting, []Candidate) 
 			}
 		}
 	}
-	return waiting, crews
+	with := terms
+	with.Prospect.Promise, with.Prospect.Rate = promised, float64(rapid.IntRange(0, 20).Draw(t, "calls an hour"))
+	for range rapid.IntRange(0, 5).Draw(t, "places") {
+		with.Prospect.Places = append(with.Prospect.Places, geo.VectorOf(place("call")))
+	}
+	return waiting, crews, with
 }
 
 func TestAssignKeepsTheRules(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		waiting, crews := drawWorld(t, 12, 8)
-		pairings := Assign(waiting, crews, midday, terms)
-		require.Equal(t, pairings, Assign(waiting, crews, midday, terms), "another answer to the same question")
+		waiting, crews, with := drawWorld(t, 12, 8)
+		pairings := Assign(waiting, crews, midday, with)
+		require.Equal(t, pairings, Assign(waiting, crews, midday, with), "another answer to the same question")
 		requests, named := map[int]bool{}, map[int]bool{}
 		for _, p := range pairings {
 			require.False(t, requests[p.Request], "a request twice")
@@ -172,17 +202,15 @@ func TestAssignKeepsTheRules(t *testing.T) {
 	})
 }
 
-// planned is a plan after make, and what it costs with all that is left out.
-func planned(waiting []Waiting, crews []Candidate, steps func(*plan)) (*plan, float64) {
-	p := newPlan(waiting, crews, midday, terms)
+// planned is a plan after some steps, and what it costs with all that is left
+// out and the calls to come that will be missed.
+func planned(waiting []Waiting, crews []Candidate, with Terms, steps func(*plan)) (*plan, float64) {
+	p := newPlan(waiting, crews, midday, with)
 	for c := range p.routes {
-		p.costs[c] = p.weigh(c, p.routes[c])
+		p.price(c)
 	}
 	steps(p)
-	total := 0.0
-	for c := range p.routes {
-		total += p.weigh(c, p.routes[c])
-	}
+	total := p.cost(p.routes)
 	for i := range p.jobs {
 		if len(p.jobs[i].reach) > 0 && p.holder[i] < 0 {
 			total += p.jobs[i].skip
@@ -191,17 +219,43 @@ func planned(waiting []Waiting, crews []Candidate, steps func(*plan)) (*plan, fl
 	return p, total
 }
 
+// cost is what routes cost, with the calls that will be missed.
+func (p *plan) cost(routes [][]int) float64 {
+	total := 0.0
+	for c, route := range routes {
+		total += p.weigh(c, route)
+	}
+	if p.watch == nil || math.IsInf(total, 1) {
+		return total
+	}
+	for s, calls := range p.watch.weight {
+		for i := range p.watch.places {
+			missed := calls
+			for c, route := range routes {
+				if p.after(c, route)[s]>>i&1 == 1 {
+					missed *= prospectBusy
+				}
+			}
+			total += brokenCost * missed
+		}
+	}
+	return total
+}
+
 func TestPlanIsNeverWorseThanItsMatching(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		waiting, crews := drawWorld(t, 12, 8)
-		_, matched := planned(waiting, crews, (*plan).match)
-		p, made := planned(waiting, crews, (*plan).make)
+		waiting, crews, with := drawWorld(t, 12, 8)
+		_, matched := planned(waiting, crews, with, (*plan).match)
+		p, made := planned(waiting, crews, with, (*plan).make)
 		require.LessOrEqual(t, made, matched+1e-6)
 		held := map[int]int{}
 		for c, route := range p.routes {
 			require.LessOrEqual(t, len(route), routeMost)
 			require.InDelta(t, p.weigh(c, route), p.costs[c], 1e-6, "a route's cost is not what was kept")
+			if p.watch != nil {
+				require.Equal(t, p.after(c, route), p.watch.covers[c], "what it covers is not what was kept")
+			}
 			for _, i := range route {
 				held[i]++
 				require.Equal(t, c, p.holder[i])
@@ -216,11 +270,7 @@ func TestPlanIsNeverWorseThanItsMatching(t *testing.T) {
 // cheapest tries every way to give the jobs from i on to crews, in any order.
 func (p *plan) cheapest(i int, routes [][]int) float64 {
 	if i == len(p.jobs) {
-		total := 0.0
-		for c, route := range routes {
-			total += p.weigh(c, route)
-		}
-		return total
+		return p.cost(routes)
 	}
 	if len(p.jobs[i].reach) == 0 {
 		return p.cheapest(i+1, routes)
@@ -247,7 +297,7 @@ func TestPlanAgainstAllPlans(t *testing.T) {
 	t.Parallel()
 	worlds, optimal, sum, least := 0, 0, 0.0, 0.0
 	rapid.Check(t, func(t *rapid.T) {
-		waiting, crews := drawWorld(t, 4, 3)
+		waiting, crews, with := drawWorld(t, 4, 3)
 		for c := range crews {
 			// One that is late whatever happens would be cheapest called back for
 			// nothing, which is no plan.
@@ -255,7 +305,7 @@ func TestPlanAgainstAllPlans(t *testing.T) {
 				k.Doing = nil
 			}
 		}
-		p, made := planned(waiting, crews, (*plan).make)
+		p, made := planned(waiting, crews, with, (*plan).make)
 		best := p.cheapest(0, make([][]int, len(crews)))
 		require.GreaterOrEqual(t, made, best-1e-6)
 		worlds, sum, least = worlds+1, sum+made, least+best
@@ -275,11 +325,16 @@ func BenchmarkAssign(b *testing.B) {
 	for _, size := range [][2]int{{50, 50}, {500, 500}, {500, 50}, {5000, 5000}, {5000, 500}} {
 		for _, spread := range []float64{12_000, 200_000} {
 			waiting, crews := benchWorld(size[0], size[1], spread)
+			with := terms
+			with.Prospect = Prospect{Rate: float64(size[0]), Promise: promised}
+			for i := range ProspectPlaces {
+				with.Prospect.Places = append(with.Prospect.Places, geo.VectorOf(waiting[i*len(waiting)/ProspectPlaces].At))
+			}
 			name := fmt.Sprintf("waiting=%d/crews=%d/km=%.0f", size[0], size[1], spread/1000)
 			b.Run(name, func(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {
-					Assign(waiting, crews, midday, terms)
+					Assign(waiting, crews, midday, with)
 				}
 			})
 			b.Run(name+"/floor=each-its-soonest", func(b *testing.B) {

@@ -50,7 +50,7 @@ func (c *callbook) of(area geo.AreaID) *hearing {
 
 // hear reads the calls made since the last time. crews is how many are at work
 // in the area.
-func (h *hearing) hear(ctx context.Context, tx pgx.Tx, area geo.AreaID, now time.Time, crews int) error {
+func (h *hearing) hear(ctx context.Context, tx pgx.Tx, area geo.AreaID, now time.Time, crews int, t Terms) error {
 	if h.at.IsZero() {
 		h.at = now.Add(-callMemory)
 	}
@@ -59,7 +59,7 @@ func (h *hearing) hear(ctx context.Context, tx pgx.Tx, area geo.AreaID, now time
 		return err
 	}
 	for _, c := range calls {
-		h.demand.Hear(c.at, c.where, crews)
+		h.demand.Hear(c.at, c.where, crews, t)
 		h.at, h.last = c.at, c.id
 	}
 	return nil
@@ -87,31 +87,22 @@ func (s *Service) terms(ctx context.Context, tx pgx.Tx, b *board, area geo.AreaI
 	h := s.calls.of(area)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	var free []Candidate
 	for hit := range s.cfg.Index.Near(b.seats[0].r.Place.Point, 0) {
-		if hit.Metres > s.maxMetres() || len(free) == coverMost {
+		if hit.Metres > s.maxMetres() || len(b.around) == coverMost {
 			break
 		}
 		if !hit.Seen.Before(b.since) {
 			b.around = append(b.around, hit)
-			free = append(free, Candidate{At: hit.Point, FreeAt: b.m.at})
 		}
 	}
-	if err := h.hear(ctx, tx, area, b.m.at, len(free)+len(b.jobs)); err != nil {
-		return err
-	}
 	b.terms = Terms{
-		Turnout: s.cfg.Turnout, Service: s.cfg.Service, Patience: h.demand.Patience(),
+		Turnout: s.cfg.Turnout, Service: s.cfg.Service,
 		Pace: s.cfg.Model.Pace(geo.UrbanRoad, b.m.at.In(s.cfg.Zone).Hour()),
 	}
+	if err := h.hear(ctx, tx, area, b.m.at, len(b.around)+len(b.jobs), b.terms); err != nil {
+		return err
+	}
 	promise := time.Duration(b.seats[0].r.Promise.Minutes) * time.Minute
-	for _, j := range b.jobs {
-		free = append(free, Candidate{At: j.Place.Point, FreeAt: j.freeAt})
-	}
-	h.demand.Cover(free, b.m.at, promise, b.terms)
-	b.cover = make(map[events.CrewID]float64, len(b.around))
-	for k, hit := range b.around {
-		b.cover[hit.Key] = free[k].Cover
-	}
+	b.terms.Patience, b.terms.Prospect = h.demand.Patience(), h.demand.Prospect(b.m.at, promise)
 	return nil
 }

@@ -16,23 +16,17 @@ type Demand struct {
 	recent []geo.Vector // the latest calls, in a ring
 	next   int
 
-	busy    []time.Time // of the plain queue: when each of its crews is free again
-	longest time.Duration
-	seen    time.Time // when longest was
+	plain plainQueue
 }
 
 const (
 	demandMemory = time.Hour // how fast the rate of calls forgets
 	demandPoints = 300       // how many calls show where the next may be
-	// plainCycle is how long a job takes a crew of a plain queue: it gives each
-	// call, in turn, the nearest of the few crews that are free.
-	plainCycle = 50 * time.Minute
-	// plainMemory is how long the longest wait of the plain queue counts.
-	plainMemory = 12 * time.Hour
 )
 
-// Hear takes a call. crews is how many are on shift.
-func (d *Demand) Hear(at time.Time, where geo.Point, crews int) {
+// Hear takes a call. crews is how many are on shift; of the terms it reads how
+// they work: Turnout, Service and Pace.
+func (d *Demand) Hear(at time.Time, where geo.Point, crews int, t Terms) {
 	if d.last.IsZero() || at.Before(d.last) {
 		d.last = at
 	}
@@ -44,32 +38,7 @@ func (d *Demand) Hear(at time.Time, where geo.Point, crews int) {
 		d.recent[d.next] = geo.VectorOf(where)
 		d.next = (d.next + 1) % demandPoints
 	}
-	d.queue(at, crews)
-}
-
-// queue lets the call wait for its turn in the plain queue.
-func (d *Demand) queue(at time.Time, crews int) {
-	for len(d.busy) < crews {
-		d.busy = append(d.busy, time.Time{})
-	}
-	d.busy = d.busy[:crews]
-	if crews == 0 {
-		return
-	}
-	first := 0
-	for i, free := range d.busy {
-		if free.Before(d.busy[first]) {
-			first = i
-		}
-	}
-	start := at
-	if d.busy[first].After(at) {
-		start = d.busy[first]
-	}
-	d.busy[first] = start.Add(plainCycle)
-	if waited := start.Sub(at); waited >= d.longest || at.Sub(d.seen) > plainMemory {
-		d.longest, d.seen = waited, at
-	}
+	d.plain.hear(at, geo.VectorOf(where), crews, t)
 }
 
 // Rate is how many calls an hour are to be expected at a moment.
@@ -81,59 +50,20 @@ func (d *Demand) Rate(now time.Time) float64 {
 }
 
 // Patience is how long a request whose promise is broken may be put off, counted
-// from its call. It follows the longest wait of late in the plain queue, whose
-// drives are long: nobody is to wait longer than he would have there, nor, when
-// all is lost, longer than if each crew took the closest car.
+// from its call. It follows the longest wait of late in the plain queue: nobody
+// is to wait longer than somebody would have there, nor, when all is lost, longer
+// than if each crew took the closest car.
 func (d *Demand) Patience() time.Duration {
-	return min(66*time.Minute+d.longest*21/10, 150*time.Minute+d.longest*83/100)
+	return min(max(66*time.Minute, d.plain.longest-70*time.Minute), 2*time.Hour+d.plain.longest/2)
 }
 
-// coverBusy is how likely it is that a crew which could be in time for a call
-// is needed elsewhere by then.
-const coverBusy = 0.4
-
-// Cover sets each free crew's Cover: how likely it is that, within a job's
-// time, a promise is broken because this crew was not there. A place is
-// covered by the crews that would be there in time for a call made there now.
-// promise is the time promised.
-//
-// The figure follows the maximal expected covering location model with a busy
-// probability (Daskin, Transportation Science 17, 1983), asked at the margin:
-// what the next call loses if this crew is gone.
-func (d *Demand) Cover(crews []Candidate, now time.Time, promise time.Duration, t Terms) {
-	if len(d.recent) == 0 {
-		return
+// Prospect is what calls are to be expected after a moment, where that much time
+// is promised: places are drawn evenly from the latest calls.
+func (d *Demand) Prospect(now time.Time, promise time.Duration) Prospect {
+	o := Prospect{Rate: d.Rate(now), Promise: promise}
+	n := min(ProspectPlaces, len(d.recent))
+	for k := range n {
+		o.Places = append(o.Places, d.recent[k*len(d.recent)/n])
 	}
-	loss := make([]float64, len(crews))
-	at, reach := make([]geo.Vector, len(crews)), make([]float64, len(crews))
-	for c := range crews {
-		k := &crews[c]
-		reach[c] = -1
-		if left := promise - t.Turnout - max(0, k.FreeAt.Sub(now)); k.Doing == nil && left > 0 {
-			at[c], reach[c] = geo.VectorOf(k.At), geo.Chord(left.Seconds()*t.Pace)
-		}
-	}
-	covers := make([]int, 0, len(crews))
-	for _, p := range d.recent {
-		covers = covers[:0]
-		for c := range crews {
-			if reach[c] >= 0 && at[c].Within(p, reach[c]) {
-				covers = append(covers, c)
-			}
-		}
-		without := math.Pow(coverBusy, float64(len(covers)-1))
-		for _, c := range covers {
-			loss[c] += without * (1 - coverBusy)
-		}
-	}
-	calls := d.Rate(now) * coverFor.Hours() / float64(len(d.recent))
-	for c := range crews {
-		crews[c].Cover = 0
-		if k := &crews[c]; k.Doing == nil && !k.FreeAt.After(now) {
-			k.Cover = 0.9 * (1 - math.Exp(-loss[c]*calls))
-		}
-	}
+	return o
 }
-
-// coverFor is how long a crew is away on a job.
-const coverFor = 35 * time.Minute

@@ -20,7 +20,7 @@ func afterCalls(calls int, every time.Duration, where geo.Point, crews int) *Dem
 	draw := rand.New(rand.NewPCG(1, 2))
 	for i := range calls {
 		at := midday.Add(-every * time.Duration(calls-1-i))
-		d.Hear(at, geo.Offset(where, 2000*draw.NormFloat64(), 2000*draw.NormFloat64()), crews)
+		d.Hear(at, geo.Offset(where, 2000*draw.NormFloat64(), 2000*draw.NormFloat64()), crews, terms)
 	}
 	return d
 }
@@ -33,7 +33,7 @@ func TestRateFollowsThePoissonStream(t *testing.T) {
 	at, sum, n := midday, 0.0, 0
 	for range 20_000 {
 		at = at.Add(time.Duration(draw.ExpFloat64() * float64(3*time.Minute)))
-		if d.Hear(at, square, 10); at.Sub(midday) > 6*time.Hour {
+		if d.Hear(at, square, 10, terms); at.Sub(midday) > 6*time.Hour {
 			// Just before the call, when nothing is known of it.
 			sum, n = sum+d.Rate(at)-1, n+1
 		}
@@ -58,55 +58,51 @@ func TestPatienceGrowsWithTheBacklog(t *testing.T) {
 	idle, crowded := afterCalls(5, time.Hour, square, 5), afterCalls(40, time.Minute, square, 2)
 	require.Equal(t, 66*time.Minute, idle.Patience())
 	require.Greater(t, crowded.Patience(), 5*time.Hour)
-	crowded.Hear(midday.Add(72*time.Hour), square, 2)
+	crowded.Hear(midday.Add(72*time.Hour), square, 2, terms)
 	require.Equal(t, 66*time.Minute, crowded.Patience(), "a backlog of three days ago")
 }
 
-// covers is the Cover of each crew.
-func covers(d *Demand, crews ...Candidate) []float64 {
-	d.Cover(crews, midday, promised, terms)
-	out := make([]float64, len(crews))
-	for c := range crews {
-		out[c] = crews[c].Cover
-	}
-	return out
-}
-
-func TestCover(t *testing.T) {
+func TestProspect(t *testing.T) {
 	t.Parallel()
-	at := func(km float64) Candidate { return Candidate{At: geo.Offset(square, 1000*km, 0), FreeAt: midday} }
-	soon := func(n float64) Candidate { return Candidate{At: square, FreeAt: midday.Add(minutes(n))} }
-	busy := afterCalls(60, 2*time.Minute, square, 5)
-
-	alone := covers(busy, at(0))[0]
-	require.Greater(t, alone, 0.5)
-	require.Zero(t, covers(&Demand{}, at(0))[0], "nothing heard")
-	require.Zero(t, covers(busy, at(100))[0], "far away from all calls")
-	require.Less(t, covers(afterCalls(60, 20*time.Minute, square, 5), at(0))[0], alone, "where calls are fewer")
-	two := covers(busy, at(0), at(1))
-	require.Less(t, two[0], alone, "with another beside")
-	require.Less(t, covers(busy, at(0), at(1), at(2))[0], two[0], "with two others")
-	require.Equal(t, []float64{alone, 0}, covers(busy, at(0), at(100)), "with another far away")
-	require.Equal(t, 0.0, covers(busy, soon(10))[0], "a crew that cannot leave now")
-	require.Less(t, covers(busy, at(0), soon(10))[0], alone, "with another soon free")
-	require.Equal(t, alone, covers(busy, at(0), soon(44))[0], "with another free too late")
-	require.Zero(t, covers(busy, doing(0, 5))[0], "a crew on its way")
-	require.Equal(t, alone, covers(busy, at(0), doing(0, 5))[0], "with another on its way")
+	require.Zero(t, (&Demand{}).Prospect(midday, promised).Rate, "nothing heard")
+	few := afterCalls(10, 2*time.Minute, square, 5).Prospect(midday, promised)
+	require.Len(t, few.Places, 10)
+	many := afterCalls(700, 2*time.Minute, square, 5).Prospect(midday, promised)
+	require.Len(t, many.Places, ProspectPlaces)
+	require.InDelta(t, 30, many.Rate, 1)
+	require.Equal(t, promised, many.Promise)
+	for _, place := range many.Places {
+		require.Less(t, place.Distance(geo.VectorOf(square)), 20_000.0)
+	}
 }
 
-func TestCoverIsAShare(t *testing.T) {
+// What a plan makes of the calls to come is between nothing and all of them,
+// and a crew more never makes it worse.
+func TestWatchCountsEachCallOnce(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		_, crews := drawWorld(t, 3, 12)
-		d := afterCalls(rapid.IntRange(0, 400).Draw(t, "calls"), time.Duration(rapid.IntRange(1, 900).Draw(t, "seconds"))*time.Second, square, len(crews))
+		waiting, crews, with := drawWorld(t, 6, 6)
+		p := newPlan(waiting, crews, midday, with)
+		p.make()
+		if p.watch == nil {
+			return
+		}
+		calls, missed := 0.0, 0.0
+		for s := range p.watch.weight {
+			calls += p.watch.weight[s] * float64(p.watch.places)
+			for i := range p.watch.places {
+				missed += p.watch.missed[s][i]
+			}
+		}
+		require.LessOrEqual(t, missed, calls+1e-9)
+		saved := 0.0
 		for c := range crews {
-			crews[c].Cover = 0
+			p.watch.without(c)
+			gain := p.watch.gain(p.watch.covers[c])
+			require.GreaterOrEqual(t, gain, 0.0)
+			require.InDelta(t, p.watch.all-missed, gain, 1e-9, "what is lost without it is what it saves")
+			saved = max(saved, gain)
 		}
-		d.Cover(crews, midday, promised, terms)
-		for _, k := range crews {
-			require.GreaterOrEqual(t, k.Cover, 0.0)
-			require.Less(t, k.Cover, 1.0)
-			require.False(t, k.Cover > 0 && (k.Doing != nil || k.FreeAt.After(midday)), "of a crew that cannot leave")
-		}
+		require.LessOrEqual(t, saved, calls-missed+1e-9)
 	})
 }

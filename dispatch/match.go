@@ -83,11 +83,10 @@ type board struct {
 	seats   []*seat // what waits, most urgent first; then jobs that may be swapped
 	planned []int   // indices of seats that are planned for
 	crews   []geo.Hit[events.CrewID]
-	place   map[events.CrewID]int // index into crews
-	jobs    []underway            // in the area, with crews that may be asked
-	around  []geo.Hit[events.CrewID]
-	cover   map[events.CrewID]float64 // of free crews: see Demand.Cover
-	cut     bool                      // more could be planned than one round takes
+	place   map[events.CrewID]int    // index into crews
+	jobs    []underway               // in the area, with crews that may be asked
+	around  []geo.Hit[events.CrewID] // free crews near the area, whether or not anybody may get them
+	cut     bool                     // more could be planned than one round takes
 
 	swaps []swap
 	ttl   time.Duration // of an offer

@@ -12,7 +12,7 @@ import (
 )
 
 // question is what Assign is asked: rows of the board, and its crews, free ones
-// first, then those of board.jobs.
+// first, then those of board.jobs, then those around that nobody reaches.
 type question struct {
 	rows    []int // indices of board.seats, in the order of waiting
 	turned  map[int]bool
@@ -56,10 +56,15 @@ func (s *Service) pair(ctx context.Context, tx pgx.Tx, b *board) error {
 func (s *Service) ask(b *board, rows []int, turned map[int]bool) *question {
 	q := &question{rows: rows, turned: turned, free: len(b.crews)}
 	for _, hit := range b.crews {
-		q.crews = append(q.crews, Candidate{At: hit.Point, FreeAt: b.m.at, Cover: b.cover[hit.Key]})
+		q.crews = append(q.crews, Candidate{At: hit.Point, FreeAt: b.m.at})
 	}
 	for j := range b.jobs {
 		q.crews = append(q.crews, Candidate{At: b.jobs[j].Place.Point, FreeAt: b.jobs[j].freeAt})
+	}
+	for _, hit := range b.around {
+		if _, asked := b.place[hit.Key]; !asked {
+			q.crews = append(q.crews, Candidate{At: hit.Point, FreeAt: b.m.at})
+		}
 	}
 	for k, i := range rows {
 		seat := b.seats[i]

@@ -34,6 +34,7 @@ type plan struct {
 	round  int
 	tried  []int // round in which a crew was last tried
 	effort int   // evaluations left
+	watch  *watch
 }
 
 // planJob is a request in a plan.
@@ -56,7 +57,6 @@ type planCrew struct {
 	free  float64 // 0: now
 	until float64 // no job starts after it
 	doing int     // the request it drives to, -1 for none
-	away  float64 // what it costs to take it from where it stands
 }
 
 // planEffort bounds the search, in routes weighed: a plan may be cut short by
@@ -76,11 +76,8 @@ func newPlan(waiting []Waiting, crews []Candidate, now time.Time, t Terms) *plan
 		if !k.Until.IsZero() {
 			u.until = k.Until.Sub(now).Seconds()
 		}
-		switch {
-		case k.Doing != nil:
+		if k.Doing != nil {
 			u.free, u.doing = 0, k.Doing.Request
-		case u.free == 0:
-			u.away = coverCost * brokenCost * max(0, k.Cover-coverFree)
 		}
 		p.units[c] = u
 	}
@@ -109,6 +106,7 @@ func newPlan(waiting []Waiting, crews []Candidate, now time.Time, t Terms) *plan
 			}
 		}
 	}
+	p.watch = newWatch(&p.terms, crews, p.at)
 	return p
 }
 
@@ -117,7 +115,7 @@ func (p *plan) add(i int, crews []Candidate, now time.Time) {
 	w := &p.waiting[i]
 	j := planJob{opened: w.Opened.Sub(now).Seconds(), due: w.Due.Sub(now).Seconds(), weight: classWeight(w.Priority)}
 	// Left out, it is broken, and waits about as long again as was promised.
-	j.skip = j.weight * (brokenCost + waitCost*(w.Due.Sub(w.Opened).Seconds()+p.service))
+	j.skip = j.weight * (brokenCost + madeCost + waitCost*(w.Due.Sub(w.Opened).Seconds()+p.service))
 	soonest, driven := math.Inf(1), false
 	for _, to := range w.Reach {
 		k := planReach{p.turnout + to.Travel.Seconds(), to.Crew}
@@ -213,14 +211,11 @@ func (p *plan) able(c int, jobs []int) bool {
 	return true
 }
 
-// weigh is what a route costs a crew.
+// weigh is what a route costs a crew, the calls to come apart: see worth.
 func (p *plan) weigh(c int, route []int) float64 {
 	p.effort--
 	u := &p.units[c]
 	total, drive, t := 0.0, 0.0, u.free
-	if len(route) > 0 {
-		total += u.away
-	}
 	if u.doing >= 0 && (len(route) == 0 || route[0] != u.doing) {
 		total += turnCost * brokenCost
 	}
@@ -267,15 +262,23 @@ func (p *plan) set(c int, route []int) {
 	for _, i := range route {
 		p.holder[i] = c
 	}
-	p.costs[c] = p.weigh(c, p.routes[c])
+	p.price(c)
 	p.tick++
 	p.stamps[c] = p.tick
+}
+
+// price works out anew what comes of a crew's route.
+func (p *plan) price(c int) {
+	p.costs[c] = p.weigh(c, p.routes[c])
+	if p.watch != nil {
+		p.watch.put(c, p.after(c, p.routes[c]))
+	}
 }
 
 // make finds the plan.
 func (p *plan) make() {
 	for c := range p.routes {
-		p.costs[c] = p.weigh(c, p.routes[c])
+		p.price(c)
 	}
 	p.match()
 	p.fill()
@@ -294,7 +297,8 @@ func (p *plan) match() {
 		var row []edge
 		for _, to := range p.jobs[i].reach {
 			if len(p.routes[to.col]) == 0 {
-				if cost := p.weigh(to.col, []int{i}) - p.costs[to.col]; cost < p.jobs[i].skip {
+				now := p.worthNow(to.col)
+				if cost := p.worth(to.col, []int{i}, math.Inf(1)) - now; cost < p.jobs[i].skip {
 					row = append(row, edge{to.col, cost})
 				}
 			}

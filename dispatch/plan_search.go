@@ -20,8 +20,9 @@ func (p *plan) probe(i, c int) place {
 	}
 	with := append(append(p.room[0][:0], i), route...)
 	p.room[0] = with
+	now := p.worthNow(c)
 	for at := 0; ; at++ {
-		if cost := p.weigh(c, with) - p.costs[c]; cost < best.cost {
+		if cost := p.worth(c, with, now+best.cost) - now; cost < best.cost {
 			best = place{cost, at}
 		}
 		if at == len(route) {
@@ -138,18 +139,14 @@ func (p *plan) improvePairs(a, last int) {
 // does it if it helps.
 func (p *plan) exchange(a, b int) bool {
 	ra, rb := p.routes[a], p.routes[b]
-	best := p.costs[a] + p.costs[b] - 1e-6
+	best := p.worthBothNow(a, b) - 1e-6
 	found := false
 	var newA, newB []int
 	try := func(na, nb []int) {
 		if len(na) > routeMost || len(nb) > routeMost {
 			return
 		}
-		cost := p.weigh(a, na)
-		if cost >= best {
-			return
-		}
-		if cost += p.weigh(b, nb); cost < best {
+		if cost := p.worthBoth(a, b, na, nb, best); cost < best {
 			best, found = cost, true
 			newA, newB = append(newA[:0], na...), append(newB[:0], nb...)
 		}
@@ -157,21 +154,23 @@ func (p *plan) exchange(a, b int) bool {
 	x, y := p.room[1], p.room[2]
 	for i := 0; i <= len(ra); i++ {
 		for j := 0; j <= len(rb); j++ {
-			if p.able(a, rb[j:]) && p.able(b, ra[i:]) { // tails
+			// The last of a route is its tail: what follows leaves that case out.
+			lastA, lastB := i+1 == len(ra), j+1 == len(rb)
+			if (i < len(ra) || j < len(rb)) && p.able(a, rb[j:]) && p.able(b, ra[i:]) { // tails
 				x, y = append(append(x[:0], ra[:i]...), rb[j:]...), append(append(y[:0], rb[:j]...), ra[i:]...)
 				try(x, y)
 			}
 			here, there := i < len(ra) && p.able(b, ra[i:i+1]), j < len(rb) && p.able(a, rb[j:j+1])
-			if here && there { // one for one
+			if here && there && !(lastA && lastB) { // one for one
 				x, y = append(x[:0], ra...), append(y[:0], rb...)
 				x[i], y[j] = rb[j], ra[i]
 				try(x, y)
 			}
-			if here {
+			if here && !(lastA && j == len(rb)) {
 				x, y = append(append(x[:0], ra[:i]...), ra[i+1:]...), append(append(append(y[:0], rb[:j]...), ra[i]), rb[j:]...)
 				try(x, y)
 			}
-			if there {
+			if there && !(lastB && i == len(ra)) {
 				x, y = append(append(append(x[:0], ra[:i]...), rb[j]), ra[i:]...), append(append(y[:0], rb[:j]...), rb[j+1:]...)
 				try(x, y)
 			}
@@ -199,7 +198,7 @@ func (p *plan) improveOne(a, last int) {
 			x := append(append(p.room[1][:0], p.routes[a][:i]...), p.routes[a][i+1:]...)
 			y := append(append(append(p.room[2][:0], x[:j]...), p.routes[a][i]), x[j:]...)
 			p.room[1], p.room[2] = x, y
-			if p.weigh(a, y) < p.costs[a]-1e-6 {
+			if now := p.worthNow(a) - 1e-6; p.worth(a, y, now) < now {
 				p.set(a, y)
 			}
 		}
@@ -209,14 +208,15 @@ func (p *plan) improveOne(a, last int) {
 		i := route[k]
 		x := append(append(p.room[1][:0], route[:k]...), route[k+1:]...)
 		p.room[1] = x
+		now := p.worthNow(a) - 1e-6
 		// A crew on its way is not called back for nothing.
-		if i != p.units[a].doing && p.weigh(a, x)+p.jobs[i].skip < p.costs[a]-1e-6 {
+		if left := now - p.jobs[i].skip; i != p.units[a].doing && p.worth(a, x, left) < left {
 			p.set(a, x)
 			p.holder[i] = -1
 			k--
 			continue
 		}
-		instead, best := -1, p.costs[a]-1e-6
+		instead, best := -1, now
 		for _, q := range p.asks[a] {
 			if p.holder[q] >= 0 {
 				continue
@@ -224,7 +224,8 @@ func (p *plan) improveOne(a, last int) {
 			y := append(p.room[2][:0], route...)
 			p.room[2] = y
 			y[k] = q
-			if cost := p.weigh(a, y) + p.jobs[i].skip - p.jobs[q].skip; cost < best {
+			change := p.jobs[i].skip - p.jobs[q].skip
+			if cost := p.worth(a, y, best-change) + change; cost < best {
 				instead, best = q, cost
 			}
 		}

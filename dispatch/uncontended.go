@@ -2,10 +2,16 @@ package dispatch
 
 import "time"
 
-// Uncontended sends each request the crew that is there soonest, if no two want
-// the same one, each of them is free, and every promise is kept that way. It is
-// false when they compete, or a crew that is not free yet would be sooner: then
-// Assign has to plan. Like Assign it is a pure function.
+// calmAhead is how far ahead the calls to be expected compete with those that
+// wait: about as long as a crew that is sent works at the car.
+const calmAhead = 30 * time.Minute
+
+// Uncontended sends each request the crew that is there soonest, if nobody
+// competes: no two want the same one, each of them is free, every promise is
+// kept that way, and the free crews are no fewer than those who wait and who are
+// to be expected meanwhile. It is false when they compete, or a crew that is not
+// free yet would be sooner: then Assign has to plan. Like Assign it is a pure
+// function.
 func Uncontended(waiting []Waiting, crews []Candidate, now time.Time, t Terms) ([]Pairing, bool) {
 	out := make([]Pairing, 0, len(waiting))
 	taken := make(map[int]bool, len(waiting))
@@ -30,6 +36,15 @@ func Uncontended(waiting []Waiting, crews []Candidate, now time.Time, t Terms) (
 		}
 		taken[to.Crew] = true
 		out = append(out, Pairing{Request: i, To: to})
+	}
+	free := 0
+	for _, k := range crews {
+		if k.Doing == nil && !k.FreeAt.After(now) && (k.Until.IsZero() || !k.Until.Before(now)) {
+			free++
+		}
+	}
+	if float64(free) < float64(len(waiting))+t.Prospect.Rate*calmAhead.Hours() {
+		return nil, false
 	}
 	return out, true
 }

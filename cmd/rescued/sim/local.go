@@ -34,7 +34,6 @@ type seed struct {
 
 const (
 	localCrews   = 8  // how many idle, driving and engaged crews are weighed around a place
-	localCover   = 24 // how many idle ones count for what is covered
 	localWaiting = 8  // how many waiting requests are weighed for a crew that comes free
 	localScan    = 32 // and how many are looked at to find them
 	localSeeds   = 12 // how many new requests are one problem
@@ -82,7 +81,8 @@ func (p *local) sow(v *View, r int) {
 func hopeful(v *View, r int) bool { return !v.Now.Add(v.Turnout).After(v.Requests[r].Due) }
 
 // atOnce sends the soonest crew to a new request if it keeps the promise and
-// nobody else who can be helped waits within its reach: what Assign would say.
+// nobody else who can be helped waits within its reach: what Uncontended would say
+// that expects no calls.
 func (p *local) atOnce(v *View, out *Orders, r int) bool {
 	q := &v.Requests[r]
 	crew := nobody
@@ -225,18 +225,15 @@ func (p *local) begin(v *View, seeds []seed) {
 // assign decides the problem, around a place of a region.
 func (p *local) assign(v *View, out *Orders, demand *dispatch.Demand, at geo.Point) {
 	n := &p.near
-	asked := len(n.crews)
-	if asked == 0 {
+	if len(n.crews) == 0 {
 		return
 	}
-	terms := dispatch.Terms{Turnout: v.Turnout, Service: v.Service, Patience: demand.Patience(), Pace: v.Pace}
-	n.gather(v, asked)
-	if slices.ContainsFunc(n.fleet, func(c int) bool { return v.Crews[c].State == Idle }) {
-		// Crews that are not asked cover the region too.
-		p.take(v, v.IdleNear(at, 0), localCover)
-		demand.Cover(n.crews, v.Now, v.Promised, terms)
-	}
-	p.carry(v, out, dispatch.Assign(n.waiting, n.crews[:asked], v.Now, terms))
+	n.gather(v)
+	terms := v.terms()
+	// Of the crews that cover the region only those asked are known here: too few
+	// to say what their absence costs calls to come.
+	terms.Patience = demand.Patience()
+	p.carry(v, out, dispatch.Assign(n.waiting, n.crews, v.Now, terms))
 }
 
 // take adds the first crews of a sequence that may be asked. Crews further than

@@ -68,11 +68,11 @@ func (n *neighbourhood) crew(v *View, c int) {
 	n.crews, n.fleet = append(n.crews, k), append(n.fleet, c)
 }
 
-// gather lists the requests with how far each of the first crews is from them.
+// gather lists the requests with how far each of the crews is from them.
 // A crew counts for a request that it reaches within the time promised, for the
 // one it drives to, and wherever nobody is nearer.
-func (n *neighbourhood) gather(v *View, crews int) {
-	for c := range crews {
+func (n *neighbourhood) gather(v *View) {
+	for c := range n.crews {
 		n.at = append(n.at, geo.VectorOf(n.crews[c].At))
 	}
 	within := geo.Chord(v.Promised.Seconds() * v.Pace)
@@ -82,7 +82,7 @@ func (n *neighbourhood) gather(v *View, crews int) {
 		at := geo.VectorOf(q.At)
 		from := len(n.reach)
 		add := func(near bool) {
-			for c := range crews {
+			for c := range n.crews {
 				k := &n.crews[c]
 				if !v.Able(n.fleet[c], r) || near && !at.Within(n.at[c], within) && !(k.Doing != nil && k.Doing.Request == i) {
 					continue

@@ -40,10 +40,10 @@ func (p *promise) Decide(v *View, out *Orders) {
 	if len(v.Waiting) == 0 {
 		return
 	}
-	terms := dispatch.Terms{Turnout: v.Turnout, Service: v.Service, Patience: p.demand.Patience(), Pace: v.Pace}
+	terms := v.terms()
+	terms.Patience, terms.Prospect = p.demand.Patience(), p.demand.Prospect(v.Now, v.Promised)
 	p.muster(v)
 	p.gather(v)
-	p.demand.Cover(p.crews, v.Now, v.Promised, terms)
 	named := map[int]bool{}
 	pairings, calm := p.uncontended(len(v.Waiting), v.Now, terms)
 	if !calm {
@@ -77,11 +77,16 @@ func (p *promise) uncontended(waiting int, now time.Time, t dispatch.Terms) ([]d
 	return pairings, calm
 }
 
+// terms are how crews work in this world.
+func (v *View) terms() dispatch.Terms {
+	return dispatch.Terms{Turnout: v.Turnout, Service: v.Service, Pace: v.Pace}
+}
+
 // hear feeds the calls made since the last time.
 func (p *promise) hear(v *View) {
 	for ; p.heard < len(v.Requests); p.heard++ {
 		r := &v.Requests[p.heard]
-		p.demand.Hear(r.CalledAt, r.At, len(v.Crews))
+		p.demand.Hear(r.CalledAt, r.At, len(v.Crews), v.terms())
 	}
 }
 

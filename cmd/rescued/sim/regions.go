@@ -67,7 +67,7 @@ func (r *regions) hear(v *View, at time.Time, where geo.Point) {
 				crews += near.crews
 			}
 		}
-		g.demand.Hear(at, where, crews)
+		g.demand.Hear(at, where, crews, v.terms())
 	}
 }
 
