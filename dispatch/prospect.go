@@ -65,11 +65,14 @@ type ring [64]uint64
 
 const ringStep = 60.0 // seconds
 
-// newWatch is nil when no calls are to be expected. at is where the requests
-// are. No crew covers anything until put says so.
+// watchEffort is what a look at the calls to come takes, in routes weighed.
+const watchEffort = 5
+
+// newWatch is nil when no calls are to be expected that anybody could be in time
+// for. at is where the requests are. No crew covers anything until put says so.
 func newWatch(t *Terms, crews []Candidate, at []geo.Vector) *watch {
 	o := &t.Prospect
-	if len(o.Places) == 0 || o.Rate <= 0 {
+	if len(o.Places) == 0 || o.Rate <= 0 || o.Promise <= t.Turnout {
 		return nil
 	}
 	w := &watch{
@@ -219,6 +222,7 @@ func (p *plan) worth(c int, route []int, bound float64) float64 {
 	if p.watch == nil || cost-brokenCost*(1-prospectBusy)*p.watch.all >= bound {
 		return cost
 	}
+	p.effort -= watchEffort
 	return cost - brokenCost*p.watch.gain(p.after(c, route))
 }
 
@@ -227,6 +231,7 @@ func (p *plan) worthNow(c int) float64 {
 	if p.watch == nil {
 		return p.costs[c]
 	}
+	p.effort -= watchEffort
 	p.watch.without(c)
 	return p.costs[c] - brokenCost*p.watch.gain(p.watch.covers[c])
 }
@@ -247,6 +252,7 @@ func (p *plan) worthBoth(a, b int, routeA, routeB []int, bound float64) float64 
 	if cost += p.weigh(b, routeB); cost-most >= bound {
 		return cost
 	}
+	p.effort -= watchEffort
 	return cost - brokenCost*p.watch.gainBoth(p.after(a, routeA), p.after(b, routeB))
 }
 
@@ -254,6 +260,7 @@ func (p *plan) worthBoth(a, b int, routeA, routeB []int, bound float64) float64 
 func (p *plan) worthBothNow(a, b int) float64 {
 	cost := p.costs[a] + p.costs[b]
 	if p.watch != nil {
+		p.effort -= watchEffort
 		p.watch.without(a, b)
 		cost -= brokenCost * p.watch.gainBoth(p.watch.covers[a], p.watch.covers[b])
 	}
