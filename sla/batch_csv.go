@@ -72,6 +72,36 @@ func unreadable(err error) error {
 	return fault.InvalidFields([]fault.Field{{Field: "file", Code: "csv", Detail: "is no CSV in UTF-8: " + err.Error()}})
 }
 
+// payments reads the rows that are left, most at the most, each with the
+// reference, the amount and the day of a payment; each may read on in its row.
+// What is wrong with a row is added to wrong, and returned with the rest.
+func (s *foreignFile) payments(most int, wrong *complaintList, each func(reference string, fen Fen, paidOn time.Time)) error {
+	for i := 0; ; i++ {
+		more, err := s.next()
+		if err != nil {
+			return err
+		}
+		if !more {
+			return wrong.err()
+		}
+		if i == most {
+			wrong.field("lines", "count", "has more than %d lines; send it in parts", most)
+			return wrong.err()
+		}
+		fen, err := ParseFen(s.text("amount"))
+		if err != nil {
+			wrong.add(i, "amount", "amount", "must be an amount such as 20.00, not %.40q", s.text("amount"))
+		}
+		var paidOn time.Time
+		if text := s.text("paid_on"); text != "" {
+			if paidOn, err = time.Parse(time.DateOnly, text); err != nil {
+				wrong.add(i, "paid_on", "date", "must be a date such as 2026-03-02, not %.40q", text)
+			}
+		}
+		each(strings.Clone(s.text("reference")), fen, paidOn)
+	}
+}
+
 // results reads a file of results and what its sender says it comes to.
 func (in *resultsFileInput) results() (Results, error) {
 	var wrong complaintList
@@ -87,27 +117,11 @@ func (in *resultsFileInput) results() (Results, error) {
 	if err != nil {
 		return out, err
 	}
-	for i := 0; ; i++ {
-		more, err := file.next()
-		if err != nil {
-			return out, err
-		}
-		if !more {
-			return out, wrong.err()
-		}
-		if i == MostResults {
-			wrong.field("lines", "count", "has more than %d lines; send it in parts", MostResults)
-			return out, wrong.err()
-		}
-		l := ResultLine{Reference: strings.Clone(file.text("reference")), Outcome: PaymentOutcome(strings.Clone(file.text("outcome"))), Why: strings.Clone(file.text("reason"))}
-		if l.Fen, err = ParseFen(file.text("amount")); err != nil {
-			wrong.add(i, "amount", "amount", "must be an amount such as 20.00, not %.40q", file.text("amount"))
-		}
-		if text := file.text("paid_on"); text != "" {
-			if l.PaidOn, err = time.Parse(time.DateOnly, text); err != nil {
-				wrong.add(i, "paid_on", "date", "must be a date such as 2026-03-02, not %.40q", text)
-			}
-		}
-		out.Lines = append(out.Lines, l)
-	}
+	err = file.payments(MostResults, &wrong, func(reference string, fen Fen, paidOn time.Time) {
+		out.Lines = append(out.Lines, ResultLine{
+			Reference: reference, Outcome: PaymentOutcome(strings.Clone(file.text("outcome"))),
+			Fen: fen, PaidOn: paidOn, Why: strings.Clone(file.text("reason")),
+		})
+	})
+	return out, err
 }

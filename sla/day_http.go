@@ -3,7 +3,6 @@ package sla
 import (
 	"context"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -306,27 +305,8 @@ func (in *reconcileInput) statement() (Told, error) {
 	if err != nil {
 		return out, err
 	}
-	for i := 0; ; i++ {
-		more, err := file.next()
-		if err != nil {
-			return out, err
-		}
-		if !more {
-			return out, wrong.err()
-		}
-		if i == MostTold {
-			wrong.field("lines", "count", "has more than %d lines; send it in parts", MostTold)
-			return out, wrong.err()
-		}
-		l := ToldLine{Reference: strings.Clone(file.text("reference"))}
-		if l.Fen, err = ParseFen(file.text("amount")); err != nil {
-			wrong.add(i, "amount", "amount", "must be an amount such as 20.00, not %.40q", file.text("amount"))
-		}
-		if text := file.text("paid_on"); text != "" {
-			if l.PaidOn, err = time.Parse(time.DateOnly, text); err != nil {
-				wrong.add(i, "paid_on", "date", "must be a date such as 2026-03-02, not %.40q", text)
-			}
-		}
-		out.Lines = append(out.Lines, l)
-	}
+	err = file.payments(MostTold, &wrong, func(reference string, fen Fen, paidOn time.Time) {
+		out.Lines = append(out.Lines, ToldLine{Reference: reference, Fen: fen, PaidOn: paidOn})
+	})
+	return out, err
 }
