@@ -79,7 +79,7 @@ func (in NewCondition) checked(now time.Time, anew bool) (NewCondition, error) {
 	// Storm mode excuses only what the owner knew when he asked: it can never
 	// be declared for requests that are open already.
 	if in.Condition == StormMode && in.From.Before(now) && !anew {
-		add("from", "range", "storm mode is announced before it begins; leave it out for now")
+		add("from", "range", "storm mode is announced before it begins; leave it out to begin at once")
 	}
 	if !in.Until.IsZero() && in.Until.Before(in.From) {
 		add("until", "range", "is before from")

@@ -18,7 +18,7 @@ type accountsInput struct {
 
 // AccountsBody is the chart of accounts with balances.
 type AccountsBody struct {
-	At    *time.Time       `json:"at,omitempty" doc:"The moment asked for; absent for now."`
+	At    *time.Time       `json:"at,omitempty" doc:"The moment asked for; absent when none was: the balances are the present ones."`
 	Items []AccountBalance `json:"items" nullable:"false"`
 	Head  ChainHead        `json:"head" doc:"The present head of the chain. Keep it elsewhere to be able to prove that nothing before it was changed."`
 }
