@@ -129,7 +129,11 @@ func TestTheStormIsAnnounced(t *testing.T) {
 			require.Positive(t, x.Breaches)
 			require.GreaterOrEqual(t, x.Any.AnnouncedShare, sim.WarnAsked, row.Case.Policy)
 			require.GreaterOrEqual(t, x.Expected.AnnouncedShare, sim.WarnAsked, row.Case.Policy)
-			require.Less(t, x.Expected.FalseAlarms, x.Breaches/3, "%s cries wolf", row.Case.Policy)
+			few := x.Breaches / 4
+			if row.Case.Policy == "promise" {
+				few = x.Breaches / 3 // its alarms are no more than they were, its breaches fewer
+			}
+			require.Less(t, x.Expected.FalseAlarms, few, "%s cries wolf", row.Case.Policy)
 		}
 	}
 	var page bytes.Buffer
