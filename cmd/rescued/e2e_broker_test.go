@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -139,17 +140,20 @@ func (b *switched) script(what string) {
 	}
 }
 
-// freePorts finds a port that is free, and the one above it as well.
+// freePorts finds a port that is free, and the one above it as well. Both lie
+// below those of outgoing connections, one of which could take them while
+// nobody listens there.
 func freePorts(t *testing.T) int {
 	t.Helper()
-	for range 50 {
-		one, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(t, err)
-		port := one.Addr().(*net.TCPAddr).Port
-		two, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port+1)))
-		_ = one.Close()
+	free := func(port int) bool {
+		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 		if err == nil {
-			_ = two.Close()
+			_ = l.Close()
+		}
+		return err == nil
+	}
+	for range 50 {
+		if port := 10_000 + 2*rand.IntN(5000); free(port) && free(port+1) {
 			return port
 		}
 	}

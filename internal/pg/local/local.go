@@ -34,6 +34,13 @@ const (
 	superuser    = "rescued"
 	socketPort   = 5432 // names the socket file when there is no TCP port
 	startTimeout = 60 * time.Second
+	// orphanTimeout bounds how long a start waits for the port of a server
+	// that is on its way out.
+	orphanTimeout = 20 * time.Second
+	// Our ports lie below those that systems give to outgoing connections
+	// (32768 and above on Linux, 49152 on macOS): one of these would take a
+	// port of ours between two starts.
+	lowestPort, portRange = 20_000, 10_000
 )
 
 // Options say where a cluster lives and how it is reached.

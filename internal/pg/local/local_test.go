@@ -213,6 +213,20 @@ func TestKilled(t *testing.T) {
 	require.Equal(t, "before the second", query(t, c.URL("postgres"), `SELECT convert_from(lo_get(2), 'UTF8')`))
 }
 
+// A server that takes its time to end still has its port: the next start waits
+// for it, for the address is in people's settings.
+func TestSlowEndKeepsThePort(t *testing.T) {
+	t.Parallel()
+	dir := place(t)
+	cmd, url := startChild(t, dir, false)
+	checkpointer, err := strconv.Atoi(query(t, url, `SELECT pid::text FROM pg_stat_activity WHERE backend_type = 'checkpointer'`))
+	require.NoError(t, err)
+	require.NoError(t, syscall.Kill(checkpointer, syscall.SIGSTOP), "no end without a last checkpoint")
+	kill(t, cmd)
+	time.AfterFunc(2*time.Second, func() { _ = syscall.Kill(checkpointer, syscall.SIGCONT) })
+	require.Equal(t, url, start(t, local.Options{Dir: dir}).URL("postgres"))
+}
+
 func kill(t *testing.T, cmd *exec.Cmd) {
 	t.Helper()
 	require.NoError(t, cmd.Process.Kill())

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -52,7 +53,7 @@ func (c *Cluster) launch(ctx context.Context) error {
 		return err
 	}
 	for {
-		if err := c.pickPort(); err != nil {
+		if err := c.pickPort(ctx); err != nil {
 			return err
 		}
 		err := c.launchOnce(ctx)
@@ -183,25 +184,40 @@ func (s *server) stop(ctx context.Context) error {
 }
 
 // pickPort settles the TCP port: the one kept from last time if free, else
-// any free one.
-func (c *Cluster) pickPort() error {
+// any free one. A server that was told to end keeps its port until it has, so
+// as long as there is one we wait for it.
+func (c *Cluster) pickPort(ctx context.Context) error {
 	if c.opts.SocketOnly {
 		return nil
 	}
 	if text, err := os.ReadFile(c.portFile()); err == nil {
 		if kept, err := strconv.Atoi(strings.TrimSpace(string(text))); err == nil {
-			if _, free := freePort(kept); free {
-				c.port = kept
-				return nil
+			patience, cancel := context.WithTimeout(ctx, orphanTimeout)
+			defer cancel()
+			for told := false; ; time.Sleep(50 * time.Millisecond) {
+				// Asked in this order: it ends after it has let go of the port.
+				alive := c.orphan() != nil
+				if freePort(kept) {
+					c.port = kept
+					return nil
+				}
+				if !alive || patience.Err() != nil {
+					break
+				}
+				if !told {
+					c.opts.Progress("waiting for the previous Postgres to end")
+					told = true
+				}
 			}
 		}
 	}
-	port, free := freePort(0)
-	if !free {
-		return errors.New("no free TCP port on 127.0.0.1: stop some programs")
+	for range 100 {
+		if port := lowestPort + rand.IntN(portRange); freePort(port) {
+			c.port = port
+			return nil
+		}
 	}
-	c.port = port
-	return nil
+	return fmt.Errorf("no free TCP port on 127.0.0.1 from %d to %d: stop some programs", lowestPort, lowestPort+portRange-1)
 }
 
 func (c *Cluster) keepPort() error {
@@ -216,13 +232,13 @@ func (c *Cluster) keepPort() error {
 
 func (c *Cluster) portFile() string { return filepath.Join(c.dir, "port") }
 
-func freePort(port int) (int, bool) {
+func freePort(port int) bool {
 	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 	if err != nil {
-		return 0, false
+		return false
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, true
+	_ = l.Close()
+	return true
 }
 
 func errOr(err error, text string) error {
