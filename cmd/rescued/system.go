@@ -172,6 +172,8 @@ func home(r events.Role) string {
 		return "/queue"
 	case events.RoleOwner:
 		return "/"
+	case events.RoleFinance:
+		return "/finance"
 	}
 	return "/docs"
 }
@@ -184,7 +186,7 @@ func (s *system) mount(r chi.Router) {
 	}
 	s.operations(web.NewAPI(r, apiTitle, apiVersion))
 	mountDocs(r)
-	pages.Mount(r, pages.Config{API: s.api, Service: s.dispatch, Now: s.cfg.Clock.Now, Speed: s.cfg.Clock.Speed()})
+	pages.Mount(r, pages.Config{API: s.api, Service: s.dispatch, Money: s.sla, Now: s.cfg.Clock.Now, Speed: s.cfg.Clock.Speed()})
 }
 
 // operations registers every operation of the HTTP API. It needs nothing but

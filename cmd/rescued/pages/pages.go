@@ -1,7 +1,8 @@
 // Package pages draws the plain pages: the live queue as a wall shows it, the
-// owner's page behind his tracking link, and the form that asks for help. They
-// are rendered by the server in Chinese and English, kept alive by server-sent
-// events and a little JavaScript, and ask no other host for anything.
+// owner's page behind his tracking link, the form that asks for help, and the
+// desk of finance. They are rendered by the server in Chinese and English,
+// the first three kept alive by server-sent events and a little JavaScript, and
+// ask no other host for anything.
 package pages
 
 import (
@@ -13,6 +14,7 @@ import (
 	"html/template"
 	"io/fs"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -22,6 +24,7 @@ import (
 	"rescued/events"
 	"rescued/internal/fault"
 	"rescued/internal/web"
+	"rescued/sla"
 )
 
 //go:embed templates/*.html
@@ -34,6 +37,7 @@ var staticFiles embed.FS
 type Config struct {
 	API     *dispatch.API
 	Service *dispatch.Service
+	Money   *sla.Service
 	Now     func() time.Time // business clock
 	Speed   float64          // business seconds in a wall second; shown when it is not 1
 	Zone    *time.Location   // in which times are shown; nil is Asia/Shanghai
@@ -53,6 +57,9 @@ func Mount(r chi.Router, cfg Config) {
 	for _, name := range []string{"queue", "owner", "ask", "notice"} {
 		p.templates[name] = template.Must(template.ParseFS(templateFiles, "templates/layout.html", "templates/"+name+".html"))
 	}
+	for _, name := range financeTemplates {
+		p.templates[name] = template.Must(template.ParseFS(templateFiles, "templates/layout.html", "templates/finance.html", "templates/"+name+".html"))
+	}
 	static, err := fs.Sub(staticFiles, "static")
 	if err != nil {
 		panic(err) // the folder is embedded above
@@ -71,6 +78,7 @@ func Mount(r chi.Router, cfg Config) {
 		r.Post("/confirm", p.ownerConfirms)
 		r.Post("/cancel", p.ownerCancels)
 	})
+	p.mountFinance(r)
 }
 
 // chinaTime is UTC+8 all year; the zone database need not be installed.
@@ -155,13 +163,17 @@ func left(d time.Duration) string {
 	return fmt.Sprintf("%s%02d:%02d", sign, s/60, s%60)
 }
 
-// yuan writes fen as ¥20.00.
+// yuan writes fen as ¥1,234.50.
 func yuan(fen int64) string {
-	sign := ""
+	sign, u := "", uint64(fen)
 	if fen < 0 {
-		sign, fen = "−", -fen
+		sign, u = "−", -u
 	}
-	return fmt.Sprintf("%s¥%d.%02d", sign, fen/100, fen%100)
+	whole := strconv.FormatUint(u/100, 10)
+	for i := len(whole) - 3; i > 0; i -= 3 {
+		whole = whole[:i] + "," + whole[i:]
+	}
+	return fmt.Sprintf("%s¥%s.%02d", sign, whole, u%100)
 }
 
 // fill puts values into the {names} of a sentence.

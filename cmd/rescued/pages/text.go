@@ -144,6 +144,7 @@ var texts = map[string]text{
 		outside: "该位置不在服务范围内；最近的服务地点是%v，距离约 %v 公里。",
 		Refused: map[string]string{
 			"invalid":                "有几处需要更正，请看标出的项目。",
+			"invalid_finance":        "有几处需要更正，什么都没有执行：",
 			"plate_has_open_request": "这个车牌已有进行中的求助；请用那次求助的链接跟踪或取消。",
 			"idempotency_key_reused": "这次求助已经提交过。内容若有改动，请再按一次“请求救援”。",
 		},
@@ -219,6 +220,7 @@ var texts = map[string]text{
 		outside: "We do not cover that place; the nearest we do is %v, about %v km away.",
 		Refused: map[string]string{
 			"invalid":                "Some things need correcting; see what is marked.",
+			"invalid_finance":        "Some things need correcting; nothing was done:",
 			"plate_has_open_request": "There is an open request for this plate; follow or cancel that one by its link.",
 			"idempotency_key_reused": "This request has been sent already. If you have changed it, press the button once more.",
 		},

@@ -34,7 +34,7 @@ function expectedText(at) {
   return late > 0 ? clock + ' · ' + words.passed.replace('{time}', leftText(late)) : clock;
 }
 
-function yuan(fen) { return '¥' + (fen / 100).toFixed(2); }
+function yuan(fen) { return '¥' + (fen / 100).toFixed(2).replace(/\B(?=(\d{3})+\.)/g, ','); }
 
 // follow listens to a stream and keeps the words about its freshness. EventSource
 // reconnects by itself, with Last-Event-ID; `on` maps event names to handlers.

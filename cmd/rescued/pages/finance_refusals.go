@@ -1,0 +1,99 @@
+package pages
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"rescued/internal/fault"
+)
+
+// financeRefusal says why a command of finance was refused and what to do, and
+// what is wrong one by one. English is said as the API says it.
+func (t text) financeRefusal(f *fault.Error) (problem string, mends []string) {
+	problem = f.Detail
+	if t.Lang != "en" {
+		problem = zhOr(refusalsZH[f.Code], f.Detail)
+		for name, value := range f.Facts {
+			problem = fill(problem, name, fmt.Sprint(value))
+		}
+	}
+	if f.Code == "invalid" {
+		problem = t.Refused["invalid_finance"]
+	}
+	for _, wrong := range f.Fields {
+		mends = append(mends, t.financeMend(wrong))
+	}
+	if more, ok := f.Facts["more_wrong"]; ok {
+		mends = append(mends, fmt.Sprintf("… + %v", more))
+	}
+	return problem, mends
+}
+
+var lineField = regexp.MustCompile(`^lines\[(\d+)\]\.(.+)$`)
+
+// financeMend says what is wrong with one field: of a line of a file by its
+// place in it.
+func (t text) financeMend(wrong fault.Field) string {
+	name, place := wrong.Field, ""
+	if m := lineField.FindStringSubmatch(name); m != nil {
+		place, name = fill(t.either("第 {n} 行 ", "line {n}: "), "n", m[1]), m[2]
+	}
+	name = name[strings.LastIndexByte(name, '.')+1:]
+	if t.Lang == "en" {
+		return place + name + " " + wrong.Detail
+	}
+	said := mendsZH[name+"."+wrong.Code]
+	if said == "" {
+		said = zhOr(mendsZH[wrong.Code], wrong.Detail)
+	}
+	return place + zhOr(fieldsZH[name], name) + "：" + said
+}
+
+func zhOr(zh, other string) string {
+	if zh != "" {
+		return zh
+	}
+	return other
+}
+
+// refusalsZH are the refusals of the API in Chinese, by code; {names} are facts
+// that it gives.
+var refusalsZH = map[string]string{
+	"version_stale": "在您查看之后，内容已被他人更改，这一步没有执行。页面现在显示最新内容，请重新核对后再决定。",
+	"state_refused": "现在的状态不允许这一步，可能刚被他人处理。请看页面上的最新状态再决定。",
+	"four_eyes":     "提出争议的人不能自己裁定，须由第二人决定。", "second_approver": "您已完成第一次审批；超过限额须由第二人完成。", "preparer": "制单人不能自己批准，须由第二人批准。",
+	"forbidden": "您的角色不能执行这一步。", "no_such_step": "表单要求的步骤不存在，请使用页面上的按钮。", "invalid_form": "无法读取表单，请从页面重新提交。",
+	"compensation_not_found": "没有这个编号的赔付单；编号以 cmp_ 开头。", "guarantee_not_found": "没有这个救援，或它没有承诺；编号以 req_ 开头。",
+	"batch_not_found": "没有这个付款批次。", "batch_line_not_found": "批次中没有这笔付款，可能已被移出。", "batch_empty": "批次是空的，请先加入要付的赔付。",
+	"second_person":          "新建或封存批次的人不能批准它，须由第二人批准。",
+	"batch_changed":          "批次的明细与封存时不同，没有执行任何操作。付款前请让技术人员检查数据库。",
+	"batch_lines_open":       "还有付款没有结果，请先录入结果。",
+	"compensation_in_batch":  "这笔赔付已在某个批次中。",
+	"bounced_too_often":      "这笔赔付已被退回 35 次；请用其他方式付款，并将它作废。",
+	"verdict_differs":        "现在的认定与这笔金额不同；请作废它，或人工处理差额。",
+	"idempotency_key_reused": "这份表单已用别的内容提交过；内容若有改动，请再按一次。",
+	"payout_not_configured":  "没有配置这种付款方式；请管理员设置 RESCUED_PAYOUT_DIR 或 RESCUED_PAYOUT_URL，或另选一种。",
+	"payout_not_failed":      "只有发送失败的付款指令才能重新发送。",
+	"payout_not_sent":        "批次尚未送达付款方，不可能已有结果；请在送达之后再录入。",
+	"amount_out_of_range":    "金额超出范围。",
+}
+
+// fieldsZH are the fields of forms and files.
+var fieldsZH = map[string]string{
+	"reason": "理由", "title": "批次名称", "total": "总金额", "lines": "笔数", "paid": "成功部分", "paid_total": "成功金额", "file": "文件", "heading": "文件首行",
+	"name": "文件名", "reference": "付款参考号", "amount": "金额", "outcome": "结果", "paid_on": "付款日", "month": "月份", "state": "状态", "at": "时间", "from": "起", "to": "止",
+	"up_to": "单笔上限", "cursor": "翻页位置", "zone": "时区", "by": "分类", "history": "历史导入",
+}
+
+// mendsZH are the mends, by field and code or by code alone. What is not here
+// is said as the API says it.
+var mendsZH = map[string]string{
+	"reason.required": "请写明理由，它随决定存档。", "reason.too_long": "最多 500 字，请写短些。", "reason.text": "只能是普通文字。", "reason.length": "退回的付款须写明原因，最多 500 字。", "reason.not_wanted": "只有退回的付款才写原因。",
+	"title.length": "请写 1 至 200 字，例如 2026-02。", "file.required": "请选择一个 CSV 文件。", "file.empty": "文件没有首行；首行须写列名。", "file.csv": "不是 UTF-8 编码的 CSV 文件。",
+	"missing_column": "缺少需要的列，请对照说明。", "heading.duplicate": "同一列出现两次。", "unknown_reference": "不是我方的付款。", "other_batch": "属于另一个批次，请到那里录入。", "amount_differs": "与该笔付款的金额不同。",
+	"result_contradicts": "与已录入的结果矛盾。", "reference.duplicate": "在文件中出现了两次。", "enum": "不是可选的值；结果须为 paid 或 bounced。", "future": "日期还没有到。", "paid_on.not_wanted": "只有成功的付款才写付款日。",
+	"date": "请写成 2026-03-02 这样的日期。", "total_differs": "与文件中各行的合计不符，请核对。", "count": "笔数超出范围。", "amount.amount": "请写成 20.00 这样的金额。", "total.amount": "请写成 1234.00 这样的金额。",
+	"paid_total.amount": "请写成 1234.00 这样的金额。", "up_to.amount": "请写成 20.00 这样的金额。", "month.month": "请写成 2026-02 这样的月份。", "moment": "请写成 2026-03-02 15:04 这样的时间。",
+	"to.range": "须晚于开始。", "amount.range": "不是可能付出的金额。", "cursor": "请从第一页重新开始。", "state.enum": "没有这种状态。",
+}
