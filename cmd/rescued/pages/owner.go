@@ -3,6 +3,7 @@ package pages
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -139,10 +140,14 @@ var eventWords = map[string]string{
 	events.RequestWarned{}.EventType():       "warned",
 	events.GuaranteeAtRisk{}.EventType():     "at_risk",
 	events.GuaranteeBreached{}.EventType():   "breached",
+	events.DeadlineMoved{}.EventType():       "moved",
 	events.GuaranteeSettled{}.EventType():    "settled",
 	events.CompensationAccrued{}.EventType(): "accrued",
 	events.CompensationChanged{}.EventType(): "changed",
 }
+
+// movers are the reasons of a verdict that move a deadline.
+var movers = []string{"paused", "clock_started"}
 
 func (p *pages) story(r *http.Request, t text, by events.Actor, id events.RequestID) ([]step, error) {
 	entries, err := p.API.Timeline(r.Context(), by, id)
@@ -168,6 +173,8 @@ func (p *pages) sentence(t text, e dispatch.TimelineEntry) string {
 	var d struct {
 		ExpectedAt *time.Time `json:"expected_at"`
 		ArrivedAt  *time.Time `json:"arrived_at"`
+		DueAt      *time.Time `json:"due_at"`
+		WasDueAt   *time.Time `json:"was_due_at"`
 		Promise    struct {
 			DueAt *time.Time `json:"due_at"`
 		} `json:"promise"`
@@ -182,6 +189,9 @@ func (p *pages) sentence(t text, e dispatch.TimelineEntry) string {
 	}
 	var reasons []string
 	for _, reason := range d.Reasons {
+		if word == "moved" && !slices.Contains(movers, reason.Code) {
+			continue // the whole verdict is told; what moved the deadline is a part of it
+		}
 		reasons = append(reasons, t.either(reason.ZH, reason.EN))
 	}
 	switch word {
@@ -196,7 +206,11 @@ func (p *pages) sentence(t text, e dispatch.TimelineEntry) string {
 	case "changed":
 		word = d.State
 	}
-	return strings.TrimSpace(fill(t.Events[word], "due", p.clock(d.Promise.DueAt), "expected", p.clock(d.ExpectedAt),
+	due := d.Promise.DueAt
+	if word == "moved" {
+		due = d.DueAt
+	}
+	return strings.TrimSpace(fill(t.Events[word], "was", p.clock(d.WasDueAt), "due", p.clock(due), "expected", p.clock(d.ExpectedAt),
 		"arrived", p.clock(d.ArrivedAt), "owed", yuan(max(d.Fen, d.OwedFen)), "reasons", joined(reasons...)))
 }
 
