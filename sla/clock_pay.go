@@ -8,7 +8,8 @@ type settlement struct {
 	rule    PayRule  // what that ending pays
 	payment *payment // by lateness; nil when the ending pays something else
 	excuse  *excuse
-	capped  string // the cap that cut it: per_case or per_vehicle_month
+	refused []refusal // exclusions before it that do not apply
+	capped  string    // the cap that cut it: per_case or per_vehicle_month
 }
 
 // ending is how a promise ended, as far as pay goes.
@@ -40,7 +41,7 @@ func (p Policy) reckon(v *Verdict, a *account) {
 	}
 	v.UncappedFen = v.RawFen
 	if v.Outcome == OutcomeLate {
-		if s.excuse = p.excuseFor(a.timeline, a.facts, v.DueAt); s.excuse != nil {
+		if s.excuse, s.refused = p.excuseFor(a.timeline, a.facts, v.DueAt); s.excuse != nil {
 			v.Excluded = s.excuse.rule.Rule
 			v.UncappedFen = percent(v.RawFen, s.excuse.rule.OwesPct)
 		}

@@ -27,7 +27,7 @@ type account struct {
 // amounts of the lines add up to what is owed.
 func (p Policy) explain(a account) []events.Reason {
 	v := a.verdict
-	lines := slices.Concat([]events.Reason{p.promised(a.timeline)}, a.condition(), a.start(), a.pauses(), a.notArrived())
+	lines := slices.Concat([]events.Reason{p.promised(a.timeline)}, a.condition(), a.notExcused(), a.start(), a.pauses(), a.notArrived())
 	slices.SortStableFunc(lines, func(x, y events.Reason) int { return x.At.Compare(*y.At) })
 	lines = append(lines, a.due()...)
 	switch {
@@ -49,35 +49,23 @@ func (p Policy) explain(a account) []events.Reason {
 	return append(append(lines, p.outcome(a)...), p.amounts(a)...)
 }
 
-// promised tells the promise as the owner read it, and by which rule.
+// promised tells the promise as the owner read it, by which rule, and under
+// which declared weather.
 func (p Policy) promised(t Timeline) events.Reason {
 	words, rule := Words{t.Promise.Reason, t.Promise.Reason}, Words{t.Promise.Rule, t.Promise.Rule}
 	if r, n := p.rule(t.Promise.Rule); r != nil {
 		words = r.Reason
 		rule = Words{fmt.Sprintf("规则 %d（%s）", n, r.Rule), fmt.Sprintf("rule %d (%s)", n, r.Rule)}
 	}
+	if weather := t.Promise.Weather; weather != "" {
+		mode := levelWords(weather)
+		words = Words{words.ZH + "（已公告" + mode.ZH + "）", words.EN + " (declared: " + mode.EN + ")"}
+	}
 	at := micro(t.OpenedAt)
 	return events.Reason{At: &at, Code: "promised",
 		ZH: fmt.Sprintf("受理求助；按%s承诺 %d 分钟：%s", rule.ZH, t.Promise.Minutes, words.ZH),
 		EN: fmt.Sprintf("Request accepted; promise %d min by %s: %s", t.Promise.Minutes, rule.EN, words.EN),
 	}
-}
-
-// condition tells the fact that excuses the lateness, where one does.
-func (a account) condition() []events.Reason {
-	x := a.settled.excuse
-	if x == nil || x.fact == nil {
-		return nil
-	}
-	w := x.rule.Words
-	switch {
-	case x.fact.Level != "":
-		level := levelWords(x.fact.Level)
-		w = Words{w.ZH + "（" + level.ZH + "）", w.EN + " (" + level.EN + ")"}
-	case x.fact.Metres > 0:
-		w = Words{fmt.Sprintf("%s（相差 %d 米）", w.ZH, x.fact.Metres), fmt.Sprintf("%s (%d m off)", w.EN, x.fact.Metres)}
-	}
-	return []events.Reason{line(x.fact.At, "condition", "情况："+w.ZH, "Condition: "+w.EN)}
 }
 
 // start tells what started the clock, where that was not acceptance itself.

@@ -104,19 +104,11 @@ var bases = map[Base]Words{
 	BasePrice:      {"救援费用", "the price of the rescue"},
 }
 
-// tell explains what an excuse leaves of an amount.
-func (x excuse) tell(v Verdict) events.Reason {
-	owes := Words{"不予赔付", "nothing is owed"}
-	if x.rule.OwesPct > 0 {
-		owes = Words{fmt.Sprintf("赔付 %d%%，即 %s", x.rule.OwesPct, v.UncappedFen), fmt.Sprintf("%d%% is owed, %s", x.rule.OwesPct, v.UncappedFen)}
-	}
-	return events.Reason{Code: "excluded", Fen: int64(v.UncappedFen - v.RawFen),
-		ZH: fmt.Sprintf("免责条款 %s（%s）：%s", x.rule.Rule, x.rule.Words.ZH, owes.ZH),
-		EN: fmt.Sprintf("Excused by rule %s (%s): %s", x.rule.Rule, x.rule.Words.EN, owes.EN)}
-}
-
+// levelWords names a weather mode: the level of an alert, or storm mode.
 func levelWords(level string) Words {
 	switch level {
+	case WeatherStorm:
+		return Words{"应急模式", "storm mode"}
 	case "blue":
 		return Words{"蓝色预警", "blue alert"}
 	case "yellow":

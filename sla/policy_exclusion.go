@@ -45,75 +45,69 @@ type excuse struct {
 	fact *Fact // nil when the promise or the place itself says so
 }
 
-// excuseFor is the first exclusion that holds for a lateness; nil without one.
-func (p Policy) excuseFor(t Timeline, facts []Fact, due time.Time) *excuse {
+// excuseFor is the first exclusion that holds for a lateness, nil without one;
+// and why those before it do not, each for what might have borne it out.
+func (p Policy) excuseFor(t Timeline, facts []Fact, due time.Time) (*excuse, []refusal) {
 	opened := micro(t.OpenedAt)
+	var refused []refusal
 	for i := range p.Exclusions {
 		r := &p.Exclusions[i]
-		if !r.When.holds(opened, t.Asked, p.zone()) {
-			continue
+		here := r.When.holds(opened, t.Asked, p.zone())
+		x, against := r.weigh(t, opened, facts, due, here)
+		if x != nil {
+			return x, refused
 		}
-		if fact, holds := r.holds(t, opened, facts, due); holds {
-			return &excuse{r, fact}
-		}
-	}
-	return nil
-}
-
-func (r *ExclusionRule) holds(t Timeline, opened time.Time, facts []Fact, due time.Time) (*Fact, bool) {
-	switch r.Because {
-	case WrongLocation:
-		for i, f := range facts {
-			if f.Kind == FactMislocated && f.Metres > r.OverM && r.proven(facts, f.Ref, time.Time{}) {
-				return &facts[i], true
+		if !here {
+			for j := range against {
+				against[j].against = r.When.elsewhere(opened, t.Asked, p.zone())
 			}
 		}
-		return nil, false
-	case ExclusionCause(RemoteArea):
-		if !r.When.everything() && r.proven(facts, uuid.Nil, time.Time{}) {
-			return nil, true
-		}
-	case ExclusionCause(StormMode):
-		// A promise made in storm mode was announced and shown with it.
-		if t.Promise.Weather == WeatherStorm {
-			return nil, true
-		}
+		refused = append(refused, against...)
 	}
-	for _, f := range conditions(facts, Condition(r.Because)) {
-		if !f.At.Before(due) || !f.Until.IsZero() && !f.Until.After(later(opened, f.At)) { // one that ends as it begins never held
-			continue
-		}
-		if len(r.Levels) > 0 && !slices.Contains(r.Levels, f.Level) {
-			continue
-		}
-		var by time.Time
-		if r.Because == ExclusionCause(StormMode) {
-			if by = opened; f.At.After(opened) || f.said().After(opened) {
+	return nil, refused
+}
+
+// weigh is the excuse that a rule makes, nil when it makes none; and why it
+// makes none, for each fact that it is about. here is whether the rule is for
+// this request.
+func (r *ExclusionRule) weigh(t Timeline, opened time.Time, facts []Fact, due time.Time, here bool) (*excuse, []refusal) {
+	var refused []refusal
+	switch {
+	case r.Because == WrongLocation:
+		for i, f := range facts {
+			if f.Kind != FactMislocated {
 				continue
 			}
-		}
-		if r.proven(facts, f.Ref, by) {
-			return &f, true
-		}
-	}
-	return nil, false
-}
-
-// proven reports whether there is all the evidence that the rule needs about
-// what ref names, by that moment unless it is zero.
-func (r *ExclusionRule) proven(facts []Fact, ref uuid.UUID, by time.Time) bool {
-	for _, need := range r.Evidence {
-		n := 0
-		for _, e := range facts {
-			if e.Kind == FactEvidence && e.Source == string(need.Kind) && (e.Ref == uuid.Nil || e.Ref == ref) && (by.IsZero() || !e.At.After(by)) {
-				n++
+			against := r.unproven(facts, f.Ref, time.Time{})
+			if f.Metres <= r.OverM {
+				against = Words{
+					fmt.Sprintf("相差 %d 米，超过 %d 米才免责", f.Metres, r.OverM),
+					fmt.Sprintf("it was %d m off, and only more than %d m excuses", f.Metres, r.OverM),
+				}
 			}
+			if here && against == (Words{}) {
+				return &excuse{r, &facts[i]}, nil
+			}
+			refused = append(refused, refusal{r, f, against})
 		}
-		if n < need.count() {
-			return false
+		return nil, refused
+	case r.Because == ExclusionCause(RemoteArea) && here && !r.When.everything():
+		against := r.unproven(facts, uuid.Nil, time.Time{})
+		if against == (Words{}) {
+			return &excuse{r, nil}, nil
 		}
+		refused = append(refused, refusal{r, Fact{}, against})
+	case r.Because == ExclusionCause(StormMode) && here && t.Promise.Weather == WeatherStorm:
+		return &excuse{r, nil}, nil // it was announced, and shown with the promise
 	}
-	return true
+	for _, f := range conditions(facts, Condition(r.Because)) {
+		against := r.against(f, opened, due, facts)
+		if here && against == (Words{}) {
+			return &excuse{r, &f}, nil
+		}
+		refused = append(refused, refusal{r, f, against})
+	}
+	return nil, refused
 }
 
 // conditions are the declared conditions of a kind, by their beginning. What

@@ -46,13 +46,17 @@ func WeatherModes() []string {
 
 // holds reports whether a request accepted at that moment is matched.
 func (m Match) holds(at time.Time, f Facts, zone *time.Location) bool {
-	weather := f.Weather
-	if weather == "" {
-		weather = WeatherNormal
-	}
 	return among(m.Tiers, f.Tier) && among(m.RoadClasses, f.RoadClass) && among(m.Problems, f.Problem) &&
 		among(m.Priorities, f.Priority) && among(m.Areas, f.Area) && among(m.Partners, f.PartnerID) &&
-		among(m.Products, f.Product) && among(m.Weather, weather) && m.inHours(at, zone)
+		among(m.Products, f.Product) && among(m.Weather, weatherOr(f.Weather)) && m.inHours(at, zone)
+}
+
+// weatherOr is a weather mode, normal where none is declared.
+func weatherOr(mode string) string {
+	if mode == "" {
+		return WeatherNormal
+	}
+	return mode
 }
 
 func (m Match) inHours(at time.Time, zone *time.Location) bool {

@@ -141,11 +141,7 @@ func (r *PauseRule) weigh(ps *pause, f Fact, opened time.Time, facts []Fact) {
 			}
 		}
 		if len(found) < need.count() {
-			w := evidenceWords(need.Kind)
-			ps.against = Words{
-				fmt.Sprintf("需 %d 次%s，仅有 %d 次", need.count(), w.ZH, len(found)),
-				fmt.Sprintf("it needs %d × %s and there is %d", need.count(), w.EN, len(found)),
-			}
+			ps.against = lacking(need, len(found))
 			return
 		}
 		if need.First {
