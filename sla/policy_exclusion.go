@@ -166,6 +166,7 @@ func (p Policy) wrongExclusions(c *complaints) {
 		for j, n := range r.Evidence {
 			at := fmt.Sprintf("%s.evidence[%d]", at, j)
 			c.check(!n.First, at+".first", "unused", "belongs to pauses only; remove it")
+			c.check(n.ApartS == 0, at+".apart_s", "unused", "belongs to pauses only; remove it")
 			c.check(n.WithinS == 0, at+".within_s", "unused", "belongs to pauses only; remove it")
 		}
 	}

@@ -39,10 +39,33 @@ type EvidenceNeed struct {
 	Kind    EvidenceKind `json:"kind" enum:"call_unanswered,owner_confirmed,photo,document,official_notice,crew_position,shown_to_owner" doc:"What kind of evidence."`
 	AtLeast int          `json:"at_least,omitempty" doc:"How many pieces of it; missing means one." minimum:"0"`
 	WithinS int64        `json:"within_s,omitempty" doc:"Pauses only: not older than so many seconds when the pause began; missing means since the request."`
+	ApartS  int64        `json:"apart_s,omitempty" doc:"Pauses only: pieces that lie less than so many seconds apart count once; missing means those of the same moment." minimum:"0"`
 	First   bool         `json:"first,omitempty" doc:"Pauses only: the clock stands still only from when this evidence is complete. Otherwise it may follow until the pause ends."`
 }
 
 func (n EvidenceNeed) count() int { return max(1, n.AtLeast) }
+
+// apart leaves of the pieces of evidence, in the order of their times, those
+// that count: each lies far enough from the one before. Two attempts at the
+// very same moment are one attempt told twice, whoever recorded them.
+func (n EvidenceNeed) apart(found []Fact) (count []Fact) {
+	least := max(seconds(n.ApartS), time.Microsecond)
+	for _, e := range found {
+		if len(count) == 0 || e.At.Sub(count[len(count)-1].At) >= least {
+			count = append(count, e)
+		}
+	}
+	return count
+}
+
+// once says which pieces count as one.
+func (n EvidenceNeed) once() Words {
+	if n.ApartS == 0 {
+		return Words{"同一时刻的只计一次", "those of the same moment count once"}
+	}
+	apart := seconds(n.ApartS)
+	return Words{"相隔不足 " + spanZH(apart) + " 的只计一次", "those less than " + spanEN(apart) + " apart count once"}
+}
 
 // pause is one stretch in which the clock stood still, or was said to.
 type pause struct {
@@ -140,8 +163,13 @@ func (r *PauseRule) weigh(ps *pause, f Fact, opened time.Time, facts []Fact) {
 				found = append(found, e)
 			}
 		}
-		if len(found) < need.count() {
+		all := len(found)
+		if found = need.apart(found); len(found) < need.count() {
 			ps.against = lacking(need, len(found))
+			if len(found) < all {
+				w := need.once()
+				ps.against = Words{ps.against.ZH + "（" + w.ZH + "）", ps.against.EN + " (" + w.EN + ")"}
+			}
 			return
 		}
 		if need.First {
@@ -201,6 +229,7 @@ func wrongEvidence(c *complaints, at string, needs []EvidenceNeed) {
 		at := fmt.Sprintf("%s[%d]", at, i)
 		c.oneOf(at+".kind", string(n.Kind), wordsOf(EvidenceKinds()))
 		c.check(n.AtLeast >= 0 && n.AtLeast <= 20, at+".at_least", "range", "must be between 1 and 20, or missing for one")
+		c.check(n.ApartS >= 0 && n.ApartS <= maxSeconds, at+".apart_s", "range", "must be between 0 and %d seconds", maxSeconds)
 		c.check(n.WithinS >= 0 && n.WithinS <= maxSeconds, at+".within_s", "range", "must be between 0 and %d seconds", maxSeconds)
 	}
 }
