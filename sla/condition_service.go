@@ -165,7 +165,18 @@ func (s *Service) tellConditions(ctx context.Context, tx pgx.Tx, g Guarantee, re
 			return err
 		}
 		for _, f := range c.facts() {
-			if _, err := s.addRecorded(ctx, tx, by, g, events.NewID[events.RecordID](), f, true); err != nil {
+			known, err := factKnown(ctx, tx, g.RequestID, f)
+			if err != nil {
+				return err
+			}
+			if known {
+				continue
+			}
+			id := events.NewID[events.RecordID]()
+			if f.Kind == FactEvidence {
+				f.Record = id.UUID()
+			}
+			if _, err := s.addRecorded(ctx, tx, by, g, id, f, true); err != nil {
 				return err
 			}
 		}

@@ -124,6 +124,7 @@ type Fact struct {
 	Fen    Fen         // of priced
 
 	Provider events.ProviderID // of assigned: whose crew it is; zero when not told
+	Record   uuid.UUID         // of evidence: which recording it is, so that it can be withdrawn by itself; zero otherwise
 }
 
 // said is when a fact was recorded.
@@ -148,7 +149,9 @@ func setOf(heard []Fact) []Fact {
 		}
 	}
 	if len(withdrawn) > 0 {
-		facts = slices.DeleteFunc(facts, func(f Fact) bool { return f.Ref != uuid.Nil && withdrawn[f.Ref] })
+		facts = slices.DeleteFunc(facts, func(f Fact) bool {
+			return f.Ref != uuid.Nil && withdrawn[f.Ref] || f.Record != uuid.Nil && withdrawn[f.Record]
+		})
 	}
 	slices.SortFunc(facts, compareFacts)
 	return slices.Compact(facts)
@@ -169,6 +172,7 @@ func compareFacts(a, b Fact) int {
 		cmp.Compare(a.Metres, b.Metres),
 		cmp.Compare(a.Fen, b.Fen),
 		a.Provider.Compare(b.Provider),
+		bytes.Compare(a.Record[:], b.Record[:]),
 	)
 }
 

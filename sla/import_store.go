@@ -168,11 +168,11 @@ func copyPast(ctx context.Context, tx pgx.Tx, source string, id events.ImportID,
 	}
 	_, err := tx.CopyFrom(ctx, pgx.Identifier{"sla", "facts"},
 		[]string{"request_id", "kind", "happened_at", "until_at", "crew_id", "source", "event_id", "heard_at",
-			"ref", "by_role", "said_at", "level", "metres", "fen", "provider_id"},
+			"ref", "by_role", "said_at", "level", "metres", "fen", "provider_id", "record"},
 		pgx.CopyFromSlice(len(facts), func(i int) ([]any, error) {
 			f := facts[i].fact
 			return []any{facts[i].request, string(f.Kind), f.At, orInfinity(f.Until), f.Crew.UUID(), f.Source, facts[i].told, now,
-				f.Ref, string(f.By), orInfinity(f.SaidAt), f.Level, f.Metres, int64(f.Fen), f.Provider.UUID()}, nil
+				f.Ref, string(f.By), orInfinity(f.SaidAt), f.Level, f.Metres, int64(f.Fen), f.Provider.UUID(), f.Record}, nil
 		}))
 	return err
 }

@@ -49,7 +49,7 @@ var (
 	ErrOwnRecording  = fault.New(fault.Forbidden, "own_recording", "Whoever recorded it does not approve it; a second person must.")
 	ErrApproved      = fault.New(fault.Conflict, "already_approved", "It was approved already.")
 	ErrWithdrawn     = fault.New(fault.Conflict, "already_withdrawn", "It was withdrawn; what was withdrawn never counted.")
-	ErrNoWithdrawal  = fault.New(fault.Conflict, "not_withdrawable", "Evidence, approvals and withdrawals stand as they were recorded; withdraw the pause or the fact itself.")
+	ErrNoWithdrawal  = fault.New(fault.Conflict, "not_withdrawable", "The end of a pause, an approval and a withdrawal stand as they were recorded; withdraw the pause or the fact itself.")
 )
 
 // recorders says who may record which kind of fact. Of pauses the policy says
@@ -202,6 +202,9 @@ func recordedFact(ev events.FactRecorded) (Fact, error) {
 	f := Fact{
 		Kind: FactKind(ev.Kind), At: micro(ev.At), Until: utc(ev.Until), Source: ev.Source, By: events.Role(ev.Role),
 		SaidAt: micro(ev.RecordedAt), Level: ev.Level, Metres: ev.Metres, Fen: Fen(ev.Fen),
+	}
+	if f.Kind == FactEvidence {
+		f.Record = ev.RecordID.UUID()
 	}
 	switch {
 	case ev.RefersTo == "":

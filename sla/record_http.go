@@ -48,8 +48,8 @@ type RecordingBody struct {
 	Note       string           `json:"note,omitempty" doc:"For staff."`
 	By         string           `json:"by" doc:"Who, as role:subject; the role alone for those who are not staff."`
 	RecordedAt time.Time        `json:"recorded_at"`
-	Counts     bool             `json:"counts" doc:"Of a pause: the clock stood still for it, as things are now."`
-	Against    *Words           `json:"against,omitempty" doc:"Of a pause: why it does not count."`
+	Counts     bool             `json:"counts" doc:"It was not withdrawn; of a pause: the clock stood still for it, as things are now."`
+	Against    *Words           `json:"against,omitempty" doc:"Why it does not count."`
 }
 
 // recordingBody leaves out what concerns staff alone, unless staff reads it.
@@ -157,7 +157,7 @@ func (s *Service) registerRecordings(api huma.API) {
 			})
 		})
 	web.Register(api, op("withdrawRecording", http.MethodPost, "/v1/requests/{id}/recordings/{recording}/withdraw", "Withdraw what was recorded by mistake",
-		"It never counted, and nothing is erased."),
+		"It never counted: a piece of evidence by itself, anything else with the evidence about it. Nothing is erased."),
 		web.Only(), func(ctx context.Context, in *decideRecordingInput) (*recordedOutput, error) {
 			return s.recordedAbout(ctx, in.ID, in.Precondition, func(by events.Actor, seen int64) (Recording, error) {
 				return s.WithdrawRecording(ctx, by, in.ID, in.Recording, seen, in.Body.Reason)

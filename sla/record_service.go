@@ -69,7 +69,9 @@ func (s *Service) RecordFact(ctx context.Context, by events.Actor, id events.Req
 			ID: events.NewID[events.RecordID](), RequestID: id, Note: in.Note, By: by.String(), RecordedAt: now, key: in.Key, hash: hash,
 			Fact: Fact{Kind: in.Kind, At: in.At, Until: in.Until, Source: in.Source, Ref: in.About, By: by.Role, SaidAt: now, Metres: in.Metres, Fen: in.Fen},
 		}
-		if in.Kind != FactEvidence { // what is recorded can be spoken of
+		if in.Kind == FactEvidence { // its reference is what it is about
+			rec.Fact.Record = rec.ID.UUID()
+		} else { // what is recorded can be spoken of
 			rec.Fact.Ref = rec.ID.UUID()
 		}
 		return s.keepRecording(ctx, tx, by, g, rec)
@@ -141,12 +143,8 @@ func (s *Service) keepRecording(ctx context.Context, tx pgx.Tx, by events.Actor,
 }
 
 // addRecorded adds a recorded fact to what is known and tells it; false for
-// one that is known already.
+// one that is known already, word for word.
 func (s *Service) addRecorded(ctx context.Context, tx pgx.Tx, by events.Actor, g Guarantee, id events.RecordID, f Fact, condition bool) (bool, error) {
-	known, err := factKnown(ctx, tx, g.RequestID, f)
-	if err != nil || known {
-		return false, err
-	}
 	now := s.now()
 	told, err := events.AppendEach(ctx, tx, by, now, g.Version, []events.Event{events.FactRecorded{
 		RequestID: g.RequestID, Area: g.Area, RecordID: id, Kind: string(f.Kind), At: f.At, Until: nullable(f.Until), Source: f.Source,
@@ -208,9 +206,10 @@ func (s *Service) ApproveRecording(ctx context.Context, by events.Actor, id even
 	})
 }
 
-// WithdrawRecording takes back what was recorded by mistake, with the evidence
-// about it: it never counted. Whoever recorded it may, operators and
-// administrators as well.
+// WithdrawRecording takes back what was recorded by mistake: a piece of
+// evidence by itself, anything else with the evidence about it. It never
+// counted, the verdict is reckoned anew, and nothing is erased. Whoever recorded
+// it may, operators and administrators as well.
 func (s *Service) WithdrawRecording(ctx context.Context, by events.Actor, id events.RequestID, of events.RecordID, seen int64, why string) (Recording, error) {
 	why, err := checkReason(why)
 	if err != nil {
@@ -220,7 +219,7 @@ func (s *Service) WithdrawRecording(ctx context.Context, by events.Actor, id eve
 		if was.By != by.String() && !by.Is(events.RoleOperator, events.RoleAdmin) {
 			return Recording{}, forbidden(by)
 		}
-		if was.Fact.Ref != of.UUID() {
+		if was.Fact.Ref != of.UUID() && was.Fact.Record != of.UUID() {
 			return Recording{}, ErrNoWithdrawal
 		}
 		return Recording{Fact: Fact{Kind: FactWithdrawn, At: now, Ref: of.UUID(), By: by.Role, SaidAt: now}, Note: why}, nil
@@ -272,8 +271,8 @@ func (s *Service) about(ctx context.Context, by events.Actor, id events.RequestI
 // Recorded is what was recorded of a request, and whether it counts.
 type Recorded struct {
 	Recording
-	Counts  bool  // of a pause: the clock stood still for it
-	Against Words // of a pause: why it does not count
+	Counts  bool  // it was not withdrawn; of a pause: the clock stood still for it
+	Against Words // why it does not count
 }
 
 // Recordings lists what was recorded of a request, oldest first. Whoever may
@@ -304,18 +303,20 @@ func (s *Service) Recordings(ctx context.Context, by events.Actor, id events.Req
 	}
 	return mapped(list, func(r Recording) Recorded {
 		rec := Recorded{Recording: r, Counts: true}
-		if r.Fact.Kind == FactPaused {
+		switch {
+		case withdrawn(facts, r.ID.UUID()) || r.Fact.Ref != uuid.Nil && withdrawn(facts, r.Fact.Ref) && r.Fact.Kind != FactWithdrawn:
+			rec.Counts, rec.Against = false, withdrawnWords
+		case r.Fact.Kind == FactPaused:
 			rec.Counts, rec.Against = policy.counts(g, facts, r.Fact.Ref)
 		}
 		return rec
 	}), nil
 }
 
-// counts says whether a pause counts, and why not.
+var withdrawnWords = Words{"已撤回", "it was withdrawn"}
+
+// counts says whether a pause that was not withdrawn counts, and why not.
 func (p Policy) counts(g Guarantee, facts []Fact, ref uuid.UUID) (bool, Words) {
-	if withdrawn(facts, ref) {
-		return false, Words{"已撤回", "it was withdrawn"}
-	}
 	alone := slices.DeleteFunc(setOf(facts), func(f Fact) bool { return f.Kind == FactPaused && f.Ref != ref })
 	count, refused := p.pauses(g.OpenedAt, alone, g.Verdict.StoppedAt)
 	if len(refused) > 0 {

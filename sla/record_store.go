@@ -50,7 +50,10 @@ func scanRecording(row pgx.CollectableRow) (Recording, error) {
 	if by, err := events.ParseActor(r.By); err == nil {
 		r.Fact.By = by.Role
 	}
-	if r.Fact.Ref == uuid.Nil && r.Fact.Kind != FactEvidence {
+	switch {
+	case r.Fact.Kind == FactEvidence:
+		r.Fact.Record = r.ID.UUID()
+	case r.Fact.Ref == uuid.Nil:
 		r.Fact.Ref = r.ID.UUID()
 	}
 	copy(r.hash[:], hash)
@@ -82,7 +85,8 @@ func listRecordings(ctx context.Context, db events.Querier, of events.RequestID)
 	return pgx.CollectRows(rows, scanRecording)
 }
 
-// factKnown reports whether a fact is known already, whole as it is.
+// factKnown reports whether a fact is known already, whole as it is but for
+// the recording it is.
 func factKnown(ctx context.Context, db events.Querier, id events.RequestID, f Fact) (known bool, err error) {
 	err = db.QueryRow(ctx, `SELECT EXISTS (SELECT FROM sla.facts WHERE request_id = $1 AND kind = $2 AND happened_at = $3
 		AND until_at = coalesce($4, '-infinity'::timestamptz) AND source = $5 AND ref = $6 AND by_role = $7

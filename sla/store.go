@@ -48,14 +48,14 @@ func orInfinity(t time.Time) pgtype.Timestamptz {
 func insertFact(ctx context.Context, tx pgx.Tx, id events.RequestID, f Fact, told events.EventID, now time.Time) (bool, error) {
 	tag, err := tx.Exec(ctx, `
 		INSERT INTO sla.facts (request_id, kind, happened_at, until_at, crew_id, source, event_id, heard_at,
-			ref, by_role, said_at, level, metres, fen, provider_id)
+			ref, by_role, said_at, level, metres, fen, provider_id, record)
 		VALUES ($1, $2, $3, coalesce($4, '-infinity'::timestamptz),
 			coalesce($5, '00000000-0000-0000-0000-000000000000'::uuid), $6, $7, $8,
 			$9, $10, coalesce($11, '-infinity'::timestamptz), $12, $13, $14,
-			coalesce($15, '00000000-0000-0000-0000-000000000000'::uuid))
+			coalesce($15, '00000000-0000-0000-0000-000000000000'::uuid), $16)
 		ON CONFLICT DO NOTHING`,
 		id, f.Kind, micro(f.At), nullable(microOrZero(f.Until)), f.Crew, f.Source, told, now,
-		f.Ref, f.By, nullable(microOrZero(f.SaidAt)), f.Level, f.Metres, f.Fen, f.Provider)
+		f.Ref, f.By, nullable(microOrZero(f.SaidAt)), f.Level, f.Metres, f.Fen, f.Provider, f.Record)
 	return tag.RowsAffected() == 1, err
 }
 
@@ -71,13 +71,13 @@ func listFacts(ctx context.Context, db events.Querier, id events.RequestID) ([]F
 const factColumns = `kind, happened_at, nullif(until_at, '-infinity'),
 	nullif(crew_id, '00000000-0000-0000-0000-000000000000'), source,
 	ref, by_role, nullif(said_at, '-infinity'), level, metres, fen,
-	nullif(provider_id, '00000000-0000-0000-0000-000000000000')`
+	nullif(provider_id, '00000000-0000-0000-0000-000000000000'), record`
 
 // scanFact reads factColumns, and whatever follows them into more.
 func scanFact(row pgx.Row, more ...any) (Fact, error) {
 	var f Fact
 	var until, said *time.Time
-	into := append([]any{&f.Kind, &f.At, &until, &f.Crew, &f.Source, &f.Ref, &f.By, &said, &f.Level, &f.Metres, &f.Fen, &f.Provider}, more...)
+	into := append([]any{&f.Kind, &f.At, &until, &f.Crew, &f.Source, &f.Ref, &f.By, &said, &f.Level, &f.Metres, &f.Fen, &f.Provider, &f.Record}, more...)
 	err := row.Scan(into...)
 	f.At, f.Until, f.SaidAt = f.At.UTC(), utc(until), utc(said)
 	return f, err

@@ -149,7 +149,13 @@ func (s *verdictStory) happen(words []string) {
 		switch word := take(); word {
 		case "until":
 			f.Until = s.time(take())
-		case "as", "about":
+		case "as":
+			if f.Kind == sla.FactEvidence {
+				f.Record = ref(take())
+			} else {
+				f.Ref = ref(take())
+			}
+		case "about":
 			f.Ref = ref(take())
 		case "by":
 			if by := take(); f.Kind == sla.FactArrived {

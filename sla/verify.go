@@ -178,7 +178,7 @@ func (f Fact) String() string {
 		name, value string
 	}{
 		{"until", moment(f.Until)}, {"", f.Source}, {"crew", f.Crew.String()}, {"provider", f.Provider.String()},
-		{"level", f.Level}, {"by", string(f.By)}, {"said at", moment(f.SaidAt)}, {"ref", refText(f.Ref)},
+		{"level", f.Level}, {"by", string(f.By)}, {"said at", moment(f.SaidAt)}, {"ref", refText(f.Ref)}, {"record", refText(f.Record)},
 		{"metres", countText(f.Metres)}, {"fen", countText(int64(f.Fen))},
 	} {
 		if part.value != "" {
