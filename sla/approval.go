@@ -70,42 +70,80 @@ func (p Policy) autoReason(fen Fen) string {
 		p.Name, p.Version, fen, p.Approval.AutoUpToFen, p.Name, p.Version, fen, p.Approval.AutoUpToFen)
 }
 
-// accrue records what a late arrival owes and books it. The policy then
-// approves it, or says why finance must. preparer is who brought it about, as
-// role:subject.
-func (s *Service) accrue(ctx context.Context, tx pgx.Tx, g Guarantee, preparer string, now time.Time) error {
-	c := Compensation{
-		ID: events.NewID[events.CompensationID](), GuaranteeID: g.ID, RequestID: g.RequestID, Area: g.Area,
-		State: Accrued, Version: 1, Fen: g.Verdict.Fen, Policy: g.Promise.Policy, PolicyVersion: g.Promise.PolicyVersion,
-		Reasons: g.Verdict.Reasons, Imported: !g.ImportID.IsZero(), PreparedBy: preparer, Month: monthOf(g.OpenedAt), AccruedAt: now, ChangedAt: now,
+// accrue records what late arrivals owe and books it. The policy then approves
+// each, or says why finance must. preparer is who brought them about, as
+// role:subject. The guarantees are locked.
+func (s *Service) accrue(ctx context.Context, tx pgx.Tx, late []Guarantee, preparer string, now time.Time) error {
+	if len(late) == 0 {
+		return nil
 	}
-	policy, err := s.policy(ctx, tx, c.Policy, c.PolicyVersion)
+	list, policies, err := s.claims(ctx, tx, late, preparer, now)
 	if err != nil {
 		return err
 	}
-	if c.Vehicle, err = findVehicle(ctx, tx, c.RequestID); err != nil {
-		return err
+	var caps []spentKey
+	for i, c := range list {
+		caps = append(caps, policies[i].capsOn(c)...)
 	}
-	c.Approvers = policy.approvers(c.Fen)
-	used, err := lockSpent(ctx, tx, policy, c)
+	used, err := lockSpent(ctx, tx, caps)
 	if err != nil {
 		return err
 	}
-	c.Queued = policy.queue(claim{fen: c.Fen, imported: c.Imported, review: g.Verdict.Review != "", spent: used})
-	if err := insertCompensation(ctx, tx, c); err != nil {
+	var approved []Compensation
+	whys := map[events.CompensationID]string{}
+	postings, told := make([]posting, len(list)), make([]events.Event, len(list))
+	for i := range list {
+		c, p := &list[i], policies[i]
+		c.Queued = p.queue(claim{fen: c.Fen, imported: !c.ImportID.IsZero(), review: late[i].Verdict.Review != "", spent: used.of(p, *c)})
+		if len(c.Queued) == 0 { // the next of them finds this spent
+			for _, key := range p.capsOn(*c) {
+				used[key] += c.Fen
+			}
+			approved, whys[c.ID] = append(approved, *c), p.autoReason(c.Fen)
+		}
+		if postings[i], err = accrualOf(*c, clockActor, now); err != nil {
+			return err
+		}
+		told[i] = events.CompensationAccrued{
+			CompensationID: c.ID, GuaranteeID: c.GuaranteeID, RequestID: c.RequestID, Area: c.Area, Fen: int64(c.Fen),
+			Policy: c.Policy, PolicyVersion: c.PolicyVersion, AccruedAt: c.AccruedAt, Reasons: c.Reasons,
+		}
+	}
+	if err := insertCompensations(ctx, tx, list); err != nil {
 		return err
 	}
-	if err := postAccrual(ctx, tx, c, clockActor, now); err != nil {
+	if err := insertPostings(ctx, tx, postings...); err != nil {
 		return err
 	}
-	if err := events.Append(ctx, tx, clockActor, now, c.Version, events.CompensationAccrued{
-		CompensationID: c.ID, GuaranteeID: c.GuaranteeID, RequestID: c.RequestID, Area: c.Area, Fen: int64(c.Fen),
-		Policy: c.Policy, PolicyVersion: c.PolicyVersion, AccruedAt: c.AccruedAt, Reasons: c.Reasons,
-	}); err != nil || len(c.Queued) > 0 {
+	if err := events.Append(ctx, tx, clockActor, now, 1, told...); err != nil {
 		return err
 	}
-	_, err = stepCompensation(ctx, tx, c, evApprove, policyActor, policy.autoReason(c.Fen), now)
-	return err
+	return stepCompensations(ctx, tx, approved, evApprove, policyActor, func(c Compensation) string { return whys[c.ID] }, now)
+}
+
+// claims makes a compensation of what each guarantee owes, with its policy.
+func (s *Service) claims(ctx context.Context, tx pgx.Tx, late []Guarantee, preparer string, now time.Time) ([]Compensation, []Policy, error) {
+	requests := make([]events.RequestID, len(late))
+	for i, g := range late {
+		requests[i] = g.RequestID
+	}
+	vehicles, err := findVehicles(ctx, tx, requests)
+	if err != nil {
+		return nil, nil, err
+	}
+	list, policies := make([]Compensation, len(late)), make([]Policy, len(late))
+	for i, g := range late {
+		if policies[i], err = s.policy(ctx, tx, g.Promise.Policy, g.Promise.PolicyVersion); err != nil {
+			return nil, nil, err
+		}
+		list[i] = Compensation{
+			ID: events.NewID[events.CompensationID](), GuaranteeID: g.ID, RequestID: g.RequestID, Area: g.Area,
+			State: Accrued, Version: 1, Fen: g.Verdict.Fen, Policy: g.Promise.Policy, PolicyVersion: g.Promise.PolicyVersion,
+			Reasons: g.Verdict.Reasons, ImportID: g.ImportID, PreparedBy: preparer, Approvers: policies[i].approvers(g.Verdict.Fen),
+			Vehicle: vehicles[g.RequestID], Month: monthOf(g.OpenedAt), AccruedAt: now, ChangedAt: now,
+		}
+	}
+	return list, policies, nil
 }
 
 // businessZone is where a business day and month begin and end. China keeps

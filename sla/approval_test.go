@@ -281,7 +281,7 @@ func TestNoPolicyApprovesWhatWasImported(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, list, 1)
 	c := list[0]
-	require.True(t, c.Imported)
+	require.Equal(t, imp.ID, c.ImportID)
 	require.Equal(t, sla.Accrued, c.State)
 	require.Equal(t, []string{"imported"}, queuedFor(c))
 	require.Equal(t, imp.PreparedBy, c.PreparedBy)

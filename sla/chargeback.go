@@ -143,48 +143,74 @@ func policyStored(ctx context.Context, db events.Querier, name string, version i
 	return p, err
 }
 
-// chargeBack charges others what they bear of a compensation that has been
-// approved; c is locked. What was charged before, as when a payment bounced,
-// stays.
-func chargeBack(ctx context.Context, tx pgx.Tx, c Compensation, by events.Actor, now time.Time) error {
-	policy, err := policyStored(ctx, tx, c.Policy, c.PolicyVersion)
-	if err != nil || policy.Bearers.ProviderPct == 0 && policy.Bearers.PartnerPct == 0 {
+// chargeBack charges others what they bear of compensations that have been
+// approved; they are locked. What was charged before, as when a payment
+// bounced, stays.
+func chargeBack(ctx context.Context, tx pgx.Tx, list []Compensation, by events.Actor, now time.Time) error {
+	borne, policies, err := borneByOthers(ctx, tx, list)
+	if err != nil || len(borne) == 0 {
 		return err
 	}
-	g, err := findGuarantee(ctx, tx, c.RequestID)
+	requests := make([]events.RequestID, len(borne))
+	for i, c := range borne {
+		requests[i] = c.RequestID
+	}
+	guarantees, err := findGuarantees(ctx, tx, requests)
 	if err != nil {
 		return err
 	}
-	facts, err := listFacts(ctx, tx, c.RequestID)
+	facts, err := findFacts(ctx, tx, requests)
 	if err != nil {
 		return err
 	}
-	a := policy.Attribute(g.timeline(facts), g.Verdict)
-	for _, charge := range policy.Charges(c.Fen, g.PartnerID, a) {
-		b := Chargeback{
-			Charge: charge, CompensationID: c.ID, RequestID: c.RequestID, Area: c.Area, State: Charged, Version: 1,
-			Attribution: a, Policy: c.Policy, PolicyVersion: c.PolicyVersion, ChargedAt: now, ChangedAt: now,
-		}
-		added, err := insertChargeback(ctx, tx, b)
-		if err != nil {
-			return err
-		}
-		if !added {
-			continue
-		}
-		p, err := newPosting(b.key(), "chargeback", by, now, entry{charge.account(), charge.Fen}, entry{CompensationExpense, -charge.Fen})
-		if err != nil {
-			return err
-		}
-		p.compensation = c.ID
-		if err := insertPostings(ctx, tx, p); err != nil {
-			return err
-		}
-		if err := events.Append(ctx, tx, by, now, b.Version, b.told(now)); err != nil {
-			return err
+	var charges []Chargeback
+	for i, c := range borne {
+		g := guarantees[c.RequestID]
+		a := policies[i].Attribute(g.timeline(facts[c.RequestID]), g.Verdict)
+		for _, charge := range policies[i].Charges(c.Fen, g.PartnerID, a) {
+			charges = append(charges, Chargeback{
+				Charge: charge, CompensationID: c.ID, RequestID: c.RequestID, Area: c.Area, State: Charged, Version: 1,
+				Attribution: a, Policy: c.Policy, PolicyVersion: c.PolicyVersion, ChargedAt: now, ChangedAt: now,
+			})
 		}
 	}
-	return nil
+	added, err := insertChargebacks(ctx, tx, charges)
+	if err != nil {
+		return err
+	}
+	postings, told := make([]posting, len(added)), make([]events.Event, len(added))
+	for i, b := range added {
+		p, err := newPosting(b.key(), "chargeback", by, now, entry{b.account(), b.Fen}, entry{CompensationExpense, -b.Fen})
+		if err != nil {
+			return err
+		}
+		p.compensation = b.CompensationID
+		postings[i], told[i] = p, b.told(now)
+	}
+	if err := insertPostings(ctx, tx, postings...); err != nil {
+		return err
+	}
+	return events.Append(ctx, tx, by, now, 1, told...)
+}
+
+// borneByOthers are the compensations of which a policy lets others bear a
+// part, each with its policy.
+func borneByOthers(ctx context.Context, tx pgx.Tx, list []Compensation) (borne []Compensation, policies []Policy, err error) {
+	known := map[policyKey]Policy{}
+	for _, c := range list {
+		key := policyKey{c.Policy, c.PolicyVersion}
+		policy, ok := known[key]
+		if !ok {
+			if policy, err = policyStored(ctx, tx, c.Policy, c.PolicyVersion); err != nil {
+				return nil, nil, err
+			}
+			known[key] = policy
+		}
+		if policy.Bearers.ProviderPct != 0 || policy.Bearers.PartnerPct != 0 {
+			borne, policies = append(borne, c), append(policies, policy)
+		}
+	}
+	return borne, policies, nil
 }
 
 // reverseCharges takes back all that others were charged for a compensation

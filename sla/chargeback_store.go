@@ -2,6 +2,7 @@ package sla
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	"github.com/google/uuid"
@@ -21,15 +22,54 @@ func scanChargeback(row pgx.CollectableRow) (Chargeback, error) {
 	return b, err
 }
 
-// insertChargeback reports false when this bearer was charged for it before.
-func insertChargeback(ctx context.Context, tx pgx.Tx, b Chargeback) (bool, error) {
-	tag, err := tx.Exec(ctx, `
-		INSERT INTO sla.chargebacks (`+chargebackColumns+`)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
-		ON CONFLICT (compensation_id, bearer, bearer_id) DO NOTHING`,
-		b.CompensationID, b.Bearer, b.ID, b.RequestID, b.Area, b.State, b.Version, b.Fen, b.FaultPct, b.Attribution,
-		b.Policy, b.PolicyVersion, b.ChargedAt, b.ChangedAt, b.ReversedBy, b.ReversedWhy)
-	return tag.RowsAffected() == 1, err
+// insertChargebacks writes new chargebacks and gives those of bearers that
+// were not charged for the same before, in their order.
+func insertChargebacks(ctx context.Context, tx pgx.Tx, list []Chargeback) (added []Chargeback, err error) {
+	n := len(list)
+	if n == 0 {
+		return nil, nil
+	}
+	ids, bearers, whose := make([]events.CompensationID, n), make([]string, n), make([]uuid.UUID, n)
+	requests, areas, states, versions := make([]events.RequestID, n), make([]string, n), make([]string, n), make([]int64, n)
+	amounts, faults, attributions := make([]Fen, n), make([]int, n), make([]string, n)
+	policies, policyVersions, times := make([]string, n), make([]int, n), make([]time.Time, n)
+	for i, b := range list {
+		attribution, err := json.Marshal(b.Attribution)
+		if err != nil {
+			return nil, err
+		}
+		ids[i], bearers[i], whose[i], requests[i], areas[i], states[i] = b.CompensationID, string(b.Bearer), b.ID, b.RequestID, b.Area, string(b.State)
+		versions[i], amounts[i], faults[i], attributions[i] = b.Version, b.Fen, b.FaultPct, string(attribution)
+		policies[i], policyVersions[i], times[i] = b.Policy, b.PolicyVersion, b.ChargedAt
+	}
+	rows, err := tx.Query(ctx, `
+		INSERT INTO sla.chargebacks (compensation_id, bearer, bearer_id, request_id, area, state, version, fen, fault_pct, attribution,
+			policy, policy_version, charged_at, changed_at)
+		SELECT id, bearer, bearer_id, request_id, area, state, version, fen, fault_pct, attribution::json, policy, policy_version, at, at
+		FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::bigint[], $8::bigint[], $9::int[], $10::text[],
+			$11::text[], $12::int[], $13::timestamptz[])
+			AS c (id, bearer, bearer_id, request_id, area, state, version, fen, fault_pct, attribution, policy, policy_version, at)
+		ON CONFLICT (compensation_id, bearer, bearer_id) DO NOTHING
+		RETURNING compensation_id, bearer, bearer_id`,
+		ids, bearers, whose, requests, areas, states, versions, amounts, faults, attributions, policies, policyVersions, times)
+	if err != nil {
+		return nil, err
+	}
+	type key struct {
+		id     events.CompensationID
+		bearer Bearer
+		whose  uuid.UUID
+	}
+	fresh, k := make(map[key]bool, n), key{}
+	if _, err := pgx.ForEachRow(rows, []any{&k.id, &k.bearer, &k.whose}, func() error { fresh[k] = true; return nil }); err != nil {
+		return nil, err
+	}
+	for _, b := range list {
+		if fresh[key{b.CompensationID, b.Bearer, b.ID}] {
+			added = append(added, b)
+		}
+	}
+	return added, nil
 }
 
 // updateChargeback writes what may change of b, whose Version is the new one,

@@ -64,7 +64,7 @@ type Compensation struct {
 	Policy        string
 	PolicyVersion int
 	Reasons       []events.Reason // the verdict's, at accrual
-	Imported      bool            // of a past rescue that was brought in
+	ImportID      events.ImportID // the import of the past rescue it is for; zero for one of our own
 	PreparedBy    string          // who brought it about, as role:subject; he approves it never
 	Approvers     int             // how many persons must approve it: 1 or 2
 	Queued        []events.Reason // why the policy did not approve it by itself; empty when it did

@@ -18,6 +18,7 @@ func (s *Service) Register(api huma.API) {
 	s.registerPromises(api)
 	s.registerPolicies(api)
 	s.registerMoney(api)
+	s.registerApprovals(api)
 	s.registerBatches(api)
 	s.registerDays(api)
 	s.registerLedger(api)
@@ -122,8 +123,10 @@ type listCompensationsInput struct {
 	Area      string           `query:"area" maxLength:"100" doc:"Only those of this area."`
 	Policy    string           `query:"policy" maxLength:"63" doc:"Only those under this policy."`
 	RequestID events.RequestID `query:"request_id" doc:"Only those of this request."`
+	ImportID  events.ImportID  `query:"import_id" doc:"Only what came with this import."`
 	From      time.Time        `query:"from" doc:"Accrued at or after this moment."`
 	To        time.Time        `query:"to" doc:"Accrued before this moment."`
+	UpToFen   int64            `query:"up_to_fen" minimum:"0" doc:"At most this much each, in fen; 0 is no limit."`
 }
 
 type compensationInput struct {
@@ -186,7 +189,7 @@ func (s *Service) listCompensations(ctx context.Context, in *listCompensationsIn
 	}
 	f := CompensationFilter{
 		State: CompensationState(in.State), Area: in.Area, Policy: in.Policy,
-		RequestID: in.RequestID, From: in.From, To: in.To,
+		RequestID: in.RequestID, From: in.From, To: in.To, ImportID: in.ImportID, UpTo: Fen(in.UpToFen),
 	}
 	list, err := s.Compensations(ctx, by, f, after, in.Limit+1)
 	if err != nil {

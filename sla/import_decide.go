@@ -11,8 +11,9 @@ import (
 )
 
 // accrueChunk is how many guarantees of an approved import accrue in one
-// transaction.
-const accrueChunk = 200
+// transaction, which also notes how far the import has come: a process that is
+// killed goes on from there.
+const accrueChunk = 1000
 
 // ApproveImport lets what the rescues of a prepared import owe be paid: it
 // accrues shortly after, and each compensation then goes the way of every
@@ -89,11 +90,11 @@ func (s *Service) accrueImport(ctx context.Context, tx pgx.Tx, imp Import, limit
 		return 0, err
 	}
 	now := s.now()
-	for _, g := range list {
-		if err := s.accrue(ctx, tx, g, imp.PreparedBy, now); err != nil {
-			return 0, err
-		}
-		imp.accruedTo = g.ID
+	if err := s.accrue(ctx, tx, list, imp.PreparedBy, now); err != nil {
+		return 0, err
+	}
+	if len(list) > 0 {
+		imp.accruedTo = list[len(list)-1].ID
 	}
 	if len(list) < limit {
 		imp.AccruedAt = now

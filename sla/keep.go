@@ -224,7 +224,7 @@ func (s *Service) owe(ctx context.Context, tx pgx.Tx, g Guarantee, now time.Time
 	if owed == 0 {
 		return nil
 	}
-	return s.accrue(ctx, tx, g, clockActor.String(), now)
+	return s.accrue(ctx, tx, []Guarantee{g}, clockActor.String(), now)
 }
 
 // Waive sets a guarantee aside before any verdict, because somebody decided

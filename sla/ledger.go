@@ -100,15 +100,12 @@ func postingKey(id events.CompensationID, what string) string {
 	return fmt.Sprintf("compensation:%s:%s", id, what)
 }
 
-// postAccrual books what is owed: an expense, payable to the owner.
-func postAccrual(ctx context.Context, tx pgx.Tx, c Compensation, by events.Actor, at time.Time) error {
+// accrualOf books what is owed: an expense, payable to the owner.
+func accrualOf(c Compensation, by events.Actor, at time.Time) (posting, error) {
 	p, err := newPosting(postingKey(c.ID, "accrual"), "accrual", by, at,
 		entry{CompensationExpense, c.Fen}, entry{OwnerPayable, -c.Fen})
-	if err != nil {
-		return err
-	}
 	p.compensation = c.ID
-	return insertPostings(ctx, tx, p)
+	return p, err
 }
 
 // postVoid reverses the accrual.

@@ -2,6 +2,8 @@ package sla
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -74,13 +76,65 @@ func (s *Service) decide(ctx context.Context, by events.Actor, id events.Compens
 }
 
 // stepCompensation moves a locked compensation by its table, books what the
-// step means and tells so. Nothing else writes its state.
+// step means and tells so.
 func stepCompensation(ctx context.Context, tx pgx.Tx, c Compensation, ev CompensationEvent, by events.Actor, why string, now time.Time) (Compensation, error) {
+	list := []Compensation{c}
+	err := stepCompensations(ctx, tx, list, ev, by, func(Compensation) string { return why }, now)
+	return list[0], err
+}
+
+// stepCompensations takes locked compensations the same step each, in place:
+// a decision about one is a decision about a list of one. Nothing else writes
+// who decided what; batches move many by moveCompensations.
+func stepCompensations(ctx context.Context, tx pgx.Tx, list []Compensation, ev CompensationEvent, by events.Actor, why func(Compensation) string, now time.Time) error {
+	if len(list) == 0 {
+		return nil
+	}
+	for i := range list {
+		if err := list[i].step(ev, by.String(), why(list[i]), now); err != nil {
+			return err
+		}
+	}
+	if err := updateCompensations(ctx, tx, list); err != nil {
+		return whoMayNot(err)
+	}
+	switch ev {
+	case evApprove, evUphold:
+		if err := chargeBack(ctx, tx, list, by, now); err != nil {
+			return err
+		}
+	case evVoid, evOverturn:
+		for _, c := range list {
+			if err := postVoid(ctx, tx, c, by, now); err != nil {
+				return err
+			}
+			if err := reverseCharges(ctx, tx, c, by, why(c), now); err != nil {
+				return err
+			}
+		}
+	}
+	byVersion := map[int64][]events.Event{}
+	for _, c := range list {
+		byVersion[c.Version] = append(byVersion[c.Version], events.CompensationChanged{
+			CompensationID: c.ID, RequestID: c.RequestID, Area: c.Area, State: string(c.State),
+			Fen: int64(c.Fen), ChangedAt: now, Reason: why(c),
+		})
+	}
+	for _, version := range slices.Sorted(maps.Keys(byVersion)) {
+		if err := events.Append(ctx, tx, by, now, version, byVersion[version]...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// step is what a decision makes of a compensation; the next state comes from
+// its table.
+func (c *Compensation) step(ev CompensationEvent, who, why string, now time.Time) error {
 	next, err := compensationTable.Next(c.State, ev)
 	if err != nil {
-		return c, err
+		return err
 	}
-	who := by.String()
 	switch ev {
 	case evEndorse:
 		c.FirstApprovedBy, c.FirstApprovedWhy = who, why
@@ -93,24 +147,7 @@ func stepCompensation(ctx context.Context, tx pgx.Tx, c Compensation, ev Compens
 		c.VoidedBy, c.VoidedWhy = who, why
 	}
 	c.State, c.Version, c.ChangedAt = next, c.Version+1, now
-	if err := updateCompensation(ctx, tx, c); err != nil {
-		return c, whoMayNot(err)
-	}
-	switch {
-	case next == Voided:
-		if err = postVoid(ctx, tx, c, by, now); err == nil {
-			err = reverseCharges(ctx, tx, c, by, why, now)
-		}
-	case ev == evApprove || ev == evUphold:
-		err = chargeBack(ctx, tx, c, by, now)
-	}
-	if err != nil {
-		return c, err
-	}
-	return c, events.Append(ctx, tx, by, now, c.Version, events.CompensationChanged{
-		CompensationID: c.ID, RequestID: c.RequestID, Area: c.Area, State: string(c.State),
-		Fen: int64(c.Fen), ChangedAt: now, Reason: why,
-	})
+	return nil
 }
 
 // whoMayNot says in words which rule about persons the database upheld.

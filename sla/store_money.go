@@ -12,7 +12,7 @@ import (
 )
 
 const compensationColumns = `id, guarantee_id, request_id, area, state, version, fen, policy, policy_version, reasons,
-	imported, prepared_by, approvers, queued, vehicle, month, bounces, bounced_why, bounced_at,
+	import_id, prepared_by, approvers, queued, vehicle, month, bounces, bounced_why, bounced_at,
 	accrued_at, approved_by, approved_why, first_approved_by, first_approved_why,
 	disputed_by, disputed_why, voided_by, voided_why, changed_at`
 
@@ -20,37 +20,52 @@ func scanCompensation(row pgx.CollectableRow) (Compensation, error) {
 	var c Compensation
 	var bounced *time.Time
 	err := row.Scan(&c.ID, &c.GuaranteeID, &c.RequestID, &c.Area, &c.State, &c.Version, &c.Fen, &c.Policy, &c.PolicyVersion, &c.Reasons,
-		&c.Imported, &c.PreparedBy, &c.Approvers, &c.Queued, &c.Vehicle, &c.Month, &c.Bounces, &c.BouncedWhy, &bounced,
+		&c.ImportID, &c.PreparedBy, &c.Approvers, &c.Queued, &c.Vehicle, &c.Month, &c.Bounces, &c.BouncedWhy, &bounced,
 		&c.AccruedAt, &c.ApprovedBy, &c.ApprovedWhy, &c.FirstApprovedBy, &c.FirstApprovedWhy, &c.DisputedBy, &c.DisputedWhy, &c.VoidedBy, &c.VoidedWhy, &c.ChangedAt)
 	c.AccruedAt, c.ChangedAt, c.BouncedAt = c.AccruedAt.UTC(), c.ChangedAt.UTC(), utc(bounced)
 	return c, err
 }
 
-func insertCompensation(ctx context.Context, tx pgx.Tx, c Compensation) error {
-	if c.Queued == nil {
-		c.Queued = []events.Reason{}
-	}
-	_, err := tx.Exec(ctx, `
-		INSERT INTO sla.compensations (`+compensationColumns+`)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
-			$19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29)`,
-		c.ID, c.GuaranteeID, c.RequestID, c.Area, c.State, c.Version, c.Fen, c.Policy, c.PolicyVersion, c.Reasons,
-		c.Imported, c.PreparedBy, c.Approvers, c.Queued, c.Vehicle, c.Month, c.Bounces, c.BouncedWhy, nullable(c.BouncedAt),
-		c.AccruedAt, c.ApprovedBy, c.ApprovedWhy, c.FirstApprovedBy, c.FirstApprovedWhy, c.DisputedBy, c.DisputedWhy, c.VoidedBy, c.VoidedWhy, c.ChangedAt)
+var compensationColumnNames = strings.Fields(strings.ReplaceAll(compensationColumns, ",", " "))
+
+// insertCompensations writes new compensations.
+func insertCompensations(ctx context.Context, tx pgx.Tx, list []Compensation) error {
+	_, err := tx.CopyFrom(ctx, pgx.Identifier{"sla", "compensations"}, compensationColumnNames,
+		pgx.CopyFromSlice(len(list), func(i int) ([]any, error) {
+			c := list[i]
+			if c.Queued == nil {
+				c.Queued = []events.Reason{}
+			}
+			return []any{c.ID, c.GuaranteeID, c.RequestID, c.Area, string(c.State), c.Version, int64(c.Fen), c.Policy, c.PolicyVersion, c.Reasons,
+				c.ImportID, c.PreparedBy, c.Approvers, c.Queued, c.Vehicle, c.Month, c.Bounces, c.BouncedWhy, nullable(c.BouncedAt),
+				c.AccruedAt, c.ApprovedBy, c.ApprovedWhy, c.FirstApprovedBy, c.FirstApprovedWhy, c.DisputedBy, c.DisputedWhy, c.VoidedBy, c.VoidedWhy, c.ChangedAt}, nil
+		}))
 	return err
 }
 
-// updateCompensation writes what may change of c, whose Version is the new
-// one, over the version before it.
-func updateCompensation(ctx context.Context, tx pgx.Tx, c Compensation) error {
+// updateCompensations writes what a decision may change of each, whose Version
+// is the new one, over the version before it.
+func updateCompensations(ctx context.Context, tx pgx.Tx, list []Compensation) error {
+	n := len(list)
+	ids, versions, states := make([]events.CompensationID, n), make([]int64, n), make([]string, n)
+	changed := make([]time.Time, n)
+	var texts [8][]string
+	for i, c := range list {
+		ids[i], versions[i], states[i], changed[i] = c.ID, c.Version, string(c.State), c.ChangedAt
+		for t, text := range []string{c.ApprovedBy, c.ApprovedWhy, c.DisputedBy, c.DisputedWhy, c.VoidedBy, c.VoidedWhy, c.FirstApprovedBy, c.FirstApprovedWhy} {
+			texts[t] = append(texts[t], text)
+		}
+	}
 	tag, err := tx.Exec(ctx, `
-		UPDATE sla.compensations SET state = $3, version = $2, approved_by = $4, approved_why = $5,
-			disputed_by = $6, disputed_why = $7, voided_by = $8, voided_why = $9, changed_at = $10,
-			first_approved_by = $11, first_approved_why = $12
-		WHERE id = $1 AND version = $2 - 1`,
-		c.ID, c.Version, c.State, c.ApprovedBy, c.ApprovedWhy,
-		c.DisputedBy, c.DisputedWhy, c.VoidedBy, c.VoidedWhy, c.ChangedAt, c.FirstApprovedBy, c.FirstApprovedWhy)
-	if err == nil && tag.RowsAffected() != 1 {
+		UPDATE sla.compensations c SET state = u.state, version = u.version, changed_at = u.changed_at,
+			approved_by = u.approved_by, approved_why = u.approved_why, disputed_by = u.disputed_by, disputed_why = u.disputed_why,
+			voided_by = u.voided_by, voided_why = u.voided_why, first_approved_by = u.first_by, first_approved_why = u.first_why
+		FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::timestamptz[],
+			$5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[])
+			AS u (id, version, state, changed_at, approved_by, approved_why, disputed_by, disputed_why, voided_by, voided_why, first_by, first_why)
+		WHERE c.id = u.id AND c.version = u.version - 1`,
+		ids, versions, states, changed, texts[0], texts[1], texts[2], texts[3], texts[4], texts[5], texts[6], texts[7])
+	if err == nil && tag.RowsAffected() != int64(n) {
 		return ErrStale
 	}
 	return err
@@ -99,6 +114,8 @@ type CompensationFilter struct {
 	Policy    string
 	RequestID events.RequestID
 	From, To  time.Time // accrued at or after From and before To
+	ImportID  events.ImportID
+	UpTo      Fen // at most this much each
 }
 
 // sql is the filter's condition on the table or alias; its arguments, args,
@@ -107,11 +124,12 @@ type CompensationFilter struct {
 func (f CompensationFilter) sql(of string) string {
 	return strings.ReplaceAll(`($1 = '' OR @.state = $1) AND ($2 = '' OR @.area = $2) AND ($3 = '' OR @.policy = $3)
 		AND ($4::uuid IS NULL OR @.request_id = $4)
-		AND @.accrued_at >= coalesce($5, '-infinity'::timestamptz) AND @.accrued_at < coalesce($6, 'infinity'::timestamptz)`, "@", of)
+		AND @.accrued_at >= coalesce($5, '-infinity'::timestamptz) AND @.accrued_at < coalesce($6, 'infinity'::timestamptz)
+		AND ($7::uuid IS NULL OR @.import_id = $7) AND ($8 = 0 OR @.fen <= $8)`, "@", of)
 }
 
 func (f CompensationFilter) args() []any {
-	return []any{string(f.State), f.Area, f.Policy, f.RequestID, nullable(f.From), nullable(f.To)}
+	return []any{string(f.State), f.Area, f.Policy, f.RequestID, nullable(f.From), nullable(f.To), f.ImportID, f.UpTo}
 }
 
 // listCompensations reads a page by accrual, after the row (accruedAt, id).
@@ -119,8 +137,8 @@ func listCompensations(ctx context.Context, db events.Querier, f CompensationFil
 	rows, err := db.Query(ctx, `
 		SELECT `+compensationColumns+` FROM sla.compensations
 		WHERE `+f.sql("compensations")+`
-			AND (accrued_at, id) > (coalesce($7, '-infinity'::timestamptz), coalesce($8, '00000000-0000-0000-0000-000000000000'::uuid))
-		ORDER BY accrued_at, id LIMIT $9`,
+			AND (accrued_at, id) > (coalesce($9, '-infinity'::timestamptz), coalesce($10, '00000000-0000-0000-0000-000000000000'::uuid))
+		ORDER BY accrued_at, id LIMIT $11`,
 		append(f.args(), nullable(after.At), after.ID, limit)...)
 	if err != nil {
 		return nil, err

@@ -104,6 +104,7 @@ type CompensationBody struct {
 	PolicyVersion    int                   `json:"policy_version"`
 	Reasons          []events.Reason       `json:"reasons" nullable:"false" doc:"The verdict it rests on, line by line."`
 	Imported         bool                  `json:"imported" doc:"Of a past rescue that was brought in; never approved by a policy."`
+	ImportID         *events.ImportID      `json:"import_id,omitempty" doc:"The import that brought it in."`
 	PreparedBy       string                `json:"prepared_by" doc:"Who brought it about; he may not approve it."`
 	Approvers        int                   `json:"approvers" doc:"How many persons must approve it: 1 or 2."`
 	Queued           []events.Reason       `json:"queued" nullable:"false" doc:"Why the policy did not approve it by itself: imported, four_eyes, no_auto_limit, over_auto_limit, budget_spent, vehicle_month_cap."`
@@ -125,12 +126,16 @@ type CompensationBody struct {
 }
 
 func compensationBody(c Compensation) CompensationBody {
-	return CompensationBody{
+	b := CompensationBody{
 		ID: c.ID, GuaranteeID: c.GuaranteeID, RequestID: c.RequestID, Area: c.Area, State: c.State, Version: c.Version,
 		Fen: c.Fen, Policy: c.Policy, PolicyVersion: c.PolicyVersion, Reasons: c.Reasons,
-		Imported: c.Imported, PreparedBy: c.PreparedBy, Approvers: c.Approvers, Queued: c.Queued,
+		Imported: !c.ImportID.IsZero(), PreparedBy: c.PreparedBy, Approvers: c.Approvers, Queued: c.Queued,
 		Vehicle: c.Vehicle, Month: c.Month.Format("2006-01"), Bounces: c.Bounces, BouncedWhy: c.BouncedWhy, BouncedAt: nullable(c.BouncedAt), AccruedAt: c.AccruedAt,
 		ApprovedBy: c.ApprovedBy, ApprovedWhy: c.ApprovedWhy, FirstApprovedBy: c.FirstApprovedBy, FirstApprovedWhy: c.FirstApprovedWhy,
 		DisputedBy: c.DisputedBy, DisputedWhy: c.DisputedWhy, VoidedBy: c.VoidedBy, VoidedWhy: c.VoidedWhy, ChangedAt: c.ChangedAt,
 	}
+	if b.Imported {
+		b.ImportID = &c.ImportID
+	}
+	return b
 }
