@@ -12,7 +12,10 @@ import (
 )
 
 const (
-	approveChunk = 1000 // compensations per transaction
+	// approveChunk is how many compensations are approved per transaction. What
+	// caps have spent is counted in one row, whose every change within a
+	// transaction makes the next one slower.
+	approveChunk = 500
 	// MostApproved is the most compensations one call of ApproveMany approves.
 	MostApproved = 50_000
 )

@@ -12,7 +12,9 @@
 // A late verdict accrues a compensation, booked as double entry. The policy
 // approves it within its limits; else it waits for finance, which approves,
 // disputes, upholds, overturns or voids it. endorse is the first of the two
-// approvals that a compensation above the four-eyes limit needs.
+// approvals that a compensation above the four-eyes limit needs. What waits can
+// be approved at once ([Service.ApproveMany]), as it was seen and no more; two
+// approvers, a preparer, a review or another verdict are never passed over.
 //
 // # Lifecycles
 //

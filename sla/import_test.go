@@ -257,7 +257,7 @@ func TestHistoryIsPaidOnlyWhenFinanceApproves(t *testing.T) {
 	payable := pastSpec(true)
 	payable.Digest = strings.Repeat("ab", 32)
 	var rescues []sla.PastRescue
-	for n := range 205 { // more than accrue in one transaction
+	for n := range 205 {
 		rescues = append(rescues, pastRescue(fmt.Sprint("late ", n), 50))
 	}
 	rescues = append(rescues, pastRescue("in time", 40), pastRescue("nobody", 0))
@@ -305,6 +305,56 @@ func TestHistoryIsPaidOnlyWhenFinanceApproves(t *testing.T) {
 	check, err := r.CheckLedger(ctx)
 	require.NoError(t, err)
 	require.Empty(t, check.Findings)
+}
+
+// TestAKilledAccrualGoesOn: the process dies in the middle of the second
+// portion. What had accrued stays, the next process goes on from there, and
+// nothing accrues twice.
+func TestAKilledAccrualGoesOn(t *testing.T) {
+	t.Parallel()
+	const late = 2300
+	r, ctx := newRig(t), context.Background()
+	i := r.importer(clerk, pastSpec(true))
+	for from := 0; from < late; from += sla.ImportRows {
+		var rescues []sla.PastRescue
+		for n := from; n < min(late, from+sla.ImportRows); n++ {
+			rescues = append(rescues, pastRescue(fmt.Sprint("late ", n), 50))
+		}
+		_, err := i.Add(ctx, rescues)
+		require.NoError(t, err)
+	}
+	imp, _, err := i.Finish(ctx)
+	require.NoError(t, err)
+	_, err = r.ApproveImport(ctx, finance, imp.ID, imp.Version, "the run of February")
+	require.NoError(t, err)
+
+	_, err = r.pool.Exec(ctx, `
+		CREATE FUNCTION sla.die() RETURNS trigger LANGUAGE plpgsql AS $$
+		BEGIN
+			IF (SELECT count(*) FROM sla.compensations) > 1000 THEN PERFORM pg_terminate_backend(pg_backend_pid()); END IF;
+			RETURN NULL;
+		END $$;
+		CREATE TRIGGER die AFTER INSERT ON sla.compensations FOR EACH STATEMENT EXECUTE FUNCTION sla.die()`)
+	require.NoError(t, err)
+	n, err := r.AccrueImports(ctx, 10_000)
+	require.Error(t, err)
+	require.Equal(t, 1000, n)
+	require.Equal(t, 1000, r.rows(`SELECT count(*) FROM sla.compensations`))
+	r.sound()
+
+	_, err = r.pool.Exec(ctx, `DROP TRIGGER die ON sla.compensations`)
+	require.NoError(t, err)
+	next := sla.New(r.pool, sla.Config{Now: r.now})
+	n, err = next.AccrueImports(ctx, 10_000)
+	require.NoError(t, err)
+	require.Equal(t, late-1000, n)
+	require.Equal(t, late, r.rows(`SELECT count(DISTINCT guarantee_id) FROM sla.compensations`))
+	require.Equal(t, late, r.rows(`SELECT count(*) FROM events.journal WHERE type = $1`, events.CompensationAccrued{}.EventType()))
+	n, err = next.AccrueImports(ctx, 10_000)
+	require.NoError(t, err)
+	require.Zero(t, n)
+	requireBalance(t, r, late*2000)
+	r.sound()
 }
 
 func TestARejectedImportIsNeverPaid(t *testing.T) {

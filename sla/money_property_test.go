@@ -47,7 +47,7 @@ func TestMoneyHoldsUnderAnyInterleaving(t *testing.T) {
 		return nil
 	}
 	commands := []string{
-		"late", "late", "late", "news", "approve", "approve", "approve", "dispute", "uphold", "overturn", "void",
+		"late", "late", "late", "news", "approve", "approve", "approve", "approve many", "dispute", "uphold", "overturn", "void",
 		"open", "fill", "fill", "add", "remove", "seal", "seal", "agree", "agree", "reject", "discard", "submit", "submit",
 		"pay out", "pay out", "record", "record", "record wrong", "settle", "resend", "release",
 		"reconcile", "sign", "close day", "chain", "later",
@@ -105,6 +105,9 @@ func (m *mill) do(by events.Actor, s step) error {
 		return m.tell(arrivedEvent(c.RequestID, crewA, due.Add(time.Duration(s.b%40-3)*time.Minute)))
 	case "approve", "dispute", "uphold", "overturn", "void":
 		return m.decide(ctx, by, s)
+	case "approve many":
+		_, err := m.ApproveMany(ctx, by, sla.ApproveOrder{Why: "because", Limit: 1 + s.a%5})
+		return err
 	case "pay out":
 		if _, err := m.PayOut(ctx); err != nil && !errors.Is(err, errAnswerLost) {
 			return err
