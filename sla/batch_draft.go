@@ -82,28 +82,42 @@ type FillFilter struct {
 // left to it, and one that the present verdict does not bear out is passed
 // over.
 func (s *Service) Fill(ctx context.Context, by events.Actor, id events.BatchID, f FillFilter, limit int) (b Batch, added int, err error) {
+	b, added, _, err = s.FillWithin(ctx, by, id, f, limit, 0)
+	return b, added, err
+}
+
+// FillWithin is Fill for somebody who waits: once it has taken that long, by
+// the wall, it begins no further portion. more says that there may be more to
+// add; another call goes on. 0 is no bound.
+func (s *Service) FillWithin(ctx context.Context, by events.Actor, id events.BatchID, f FillFilter, limit int, long time.Duration) (b Batch, added int, more bool, err error) {
 	defer fault.Wrap(&err, "fill %s", id)
 	if limit <= 0 || limit > MostFilled {
 		limit = MostFilled
 	}
-	for added < limit {
-		chunk, n := min(limit-added, fillChunk), 0
+	var after payablePlace
+	for begun := time.Now(); added < limit; {
+		chunk := min(limit-added, fillChunk)
+		var list []payable
+		var last payablePlace // after stays where it is until this has committed
 		b, err = s.inBatch(ctx, by, id, 0, func(tx pgx.Tx, b Batch, now time.Time) (Batch, error) {
-			list, err := lockPayable(ctx, tx, f, chunk)
-			n = len(list)
-			if err != nil {
+			var err error
+			if list, last, err = lockPayable(ctx, tx, f, after, chunk); err != nil {
 				return b, err
 			}
 			return addLines(ctx, tx, b, list, by, now)
 		})
 		if err != nil {
-			return b, added, err
+			return b, added, true, err
 		}
-		if added += n; n < chunk {
+		after = last
+		if added += len(list); len(list) < chunk {
+			return b, added, false, nil
+		}
+		if long > 0 && time.Since(begun) >= long {
 			break
 		}
 	}
-	return b, added, nil
+	return b, added, true, nil
 }
 
 // AddLine adds one approved compensation to a draft.

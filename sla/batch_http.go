@@ -114,7 +114,10 @@ func batchOperation(id, method, path, summary, about string) huma.Operation {
 	return op
 }
 
-const resultsLimit = 8 << 20
+const (
+	resultsLimit = 8 << 20
+	fillPatience = 10 * time.Second // after which a call begins no further portion: it has 30 s in all
+)
 
 func (s *Service) registerBatches(api huma.API) {
 	money := web.Only(events.RoleFinance)
@@ -131,7 +134,7 @@ func (s *Service) registerBatches(api huma.API) {
 	web.Register(api, batchOperation("listBatchLines", http.MethodGet, "/v1/batches/{id}/lines",
 		"List the payments of a batch", "In the order in which they are digested."), web.Only(moneyReaders...), s.listBatchLines)
 	web.Register(api, batchOperation("fillBatch", http.MethodPost, "/v1/batches/{id}/fill",
-		"Add many compensations to a draft", "Approved ones that no batch has, the oldest first."), money, s.fillBatch)
+		"Add many compensations to a draft", "Approved ones that no batch has, the oldest first. What is added stays added; while the answer says that there may be more, call again."), money, s.fillBatch)
 	web.Register(api, batchOperation("addBatchLine", http.MethodPut, "/v1/batches/{id}/lines/{compensation_id}",
 		"Add a compensation to a draft", "It must be approved, and in no other batch."), money,
 		func(ctx context.Context, in *lineInput) (*batchOutput, error) {
@@ -276,13 +279,13 @@ func (s *Service) fillBatch(ctx context.Context, in *fillInput) (*fillOutput, er
 	if err := checkPeriod(f.From, f.To); err != nil {
 		return nil, err
 	}
-	b, added, err := s.Fill(ctx, by, in.ID, FillFilter{
+	b, added, more, err := s.FillWithin(ctx, by, in.ID, FillFilter{
 		Area: f.Area, Policy: f.Policy, From: f.From, To: f.To, UpTo: f.UpToFen, FirstAttempt: f.FirstAttempt,
-	}, f.Limit)
+	}, f.Limit, fillPatience)
 	if err != nil {
 		return nil, err
 	}
-	return &fillOutput{web.Version(b.Version), FilledBody{added, added == f.Limit, batchBody(b)}}, nil
+	return &fillOutput{web.Version(b.Version), FilledBody{added, more, batchBody(b)}}, nil
 }
 
 func (s *Service) submitBatch(ctx context.Context, in *submitInput) (*batchOutput, error) {

@@ -27,20 +27,20 @@ func moveCompensations(ctx context.Context, tx pgx.Tx, ids []events.Compensation
 	if err != nil || len(ids) == 0 {
 		return err
 	}
-	bounced := make([]*string, len(ids))
 	reasons := make(map[events.CompensationID]string, len(whys))
-	for i := range whys {
-		bounced[i], reasons[ids[i]] = &whys[i], whys[i]
+	for i, reason := range whys {
+		reasons[ids[i]] = reason
 	}
-	if err := lockCompensations(ctx, tx, ids); err != nil {
-		return err
-	}
-	list, err := updateStates(ctx, tx, ids, from, to, bounced, now)
+	n, err := lockInState(ctx, tx, ids, from)
 	if err != nil {
 		return err
 	}
-	if len(list) != len(ids) {
-		return ErrStale.Detailf("%d of %d compensations are not %s any more.", len(ids)-len(list), len(ids), from)
+	if n != len(ids) {
+		return ErrStale.Detailf("%d of %d compensations are not %s any more.", len(ids)-n, len(ids), from)
+	}
+	list, err := updateStates(ctx, tx, ids, to, whys, now)
+	if err != nil {
+		return err
 	}
 	return tellMoved(ctx, tx, list, to, by, func(id events.CompensationID) string {
 		if reason, ok := reasons[id]; ok {

@@ -97,7 +97,7 @@ func (p posting) reversal(key, kind string, by events.Actor, at time.Time) posti
 }
 
 func postingKey(id events.CompensationID, what string) string {
-	return fmt.Sprintf("compensation:%s:%s", id, what)
+	return "compensation:" + id.String() + ":" + what
 }
 
 // accrualOf books what is owed: an expense, payable to the owner.

@@ -3,6 +3,7 @@ package sla
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -19,7 +20,7 @@ import (
 
 // attemptKey names a posting of one attempt to pay a compensation.
 func attemptKey(id events.CompensationID, what string, attempt int) string {
-	return postingKey(id, fmt.Sprintf("%s:%d", what, attempt))
+	return postingKey(id, what+":"+strconv.Itoa(attempt))
 }
 
 // postSubmission books that lines are on their way: owed no more, not paid yet.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"rescued/events"
 	"rescued/internal/pg"
@@ -18,19 +19,21 @@ func insertPostings(ctx context.Context, tx pgx.Tx, ps ...posting) error {
 		return nil
 	}
 	n := len(ps)
-	ids, keys, kinds, actors := make([]uuid.UUID, n), make([]string, n), make([]string, n), make([]string, n)
-	compensations, batches := make([]events.CompensationID, n), make([]events.BatchID, n)
-	reverses, counts, totals, times, days := make([]*uuid.UUID, n), make([]int, n), make([]Fen, n), make([]time.Time, n), make([]*time.Time, n)
-	var of []uuid.UUID
-	var lines []int
-	var accounts []string
-	var amounts []int64
+	ids, compensations, batches, reverses := make(uuidArray, n), make(uuidArray, n), make(uuidArray, n), make(uuidArray, n)
+	keys, kinds, actors := make([]string, n), make([]string, n), make([]string, n)
+	counts, totals, times, days := make([]int32, n), make([]int64, n), make([]time.Time, n), make(pgtype.FlatArray[pgtype.Date], n)
+	of := make(uuidArray, 0, 2*n)
+	lines, accounts, amounts := make([]int32, 0, 2*n), make([]string, 0, 2*n), make([]int64, 0, 2*n)
 	for i, p := range ps {
-		ids[i], keys[i], kinds[i], actors[i] = p.id, p.key, p.kind, p.by.String()
-		compensations[i], batches[i], reverses[i] = p.compensation, p.batch, p.reverses
-		counts[i], totals[i], times[i], days[i] = len(p.entries), p.total, p.at, nullable(p.bookedOn)
+		ids[i], keys[i], kinds[i], actors[i] = uuidOf(p.id), p.key, p.kind, p.by.String()
+		compensations[i], batches[i] = uuidOf(p.compensation.UUID()), uuidOf(p.batch.UUID())
+		if p.reverses != nil {
+			reverses[i] = uuidOf(*p.reverses)
+		}
+		counts[i], totals[i], times[i] = int32(len(p.entries)), int64(p.total), p.at
+		days[i] = pgtype.Date{Time: p.bookedOn, Valid: !p.bookedOn.IsZero()}
 		for line, e := range p.entries {
-			of, lines = append(of, p.id), append(lines, line+1)
+			of, lines = append(of, ids[i]), append(lines, int32(line+1))
 			accounts, amounts = append(accounts, string(e.account)), append(amounts, int64(e.fen))
 		}
 	}
@@ -48,6 +51,22 @@ func insertPostings(ctx context.Context, tx pgx.Tx, ps ...posting) error {
 		INSERT INTO sla.ledger_entries (transaction_id, line, account, fen)
 		SELECT * FROM unnest($1::uuid[], $2::int[], $3::text[], $4::bigint[])`, of, lines, accounts, amounts)
 	return err
+}
+
+// uuidArray is an array parameter that is encoded without reflection, which
+// for a portion of thousands takes as long as the statement.
+type uuidArray = pgtype.FlatArray[pgtype.UUID]
+
+// uuidOf is one of them; the zero UUID is NULL.
+func uuidOf(u uuid.UUID) pgtype.UUID { return pgtype.UUID{Bytes: u, Valid: u != uuid.Nil} }
+
+// uuidsOf writes identifiers as an array.
+func uuidsOf[T interface{ UUID() uuid.UUID }](ids []T) uuidArray {
+	list := make(uuidArray, len(ids))
+	for i, id := range ids {
+		list[i] = uuidOf(id.UUID())
+	}
+	return list
 }
 
 // findPosting gives a posted transaction by its key.

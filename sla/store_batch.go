@@ -99,25 +99,34 @@ type payable struct {
 	bounces int
 }
 
+// payablePlace is how far approved compensations have been gone through.
+type payablePlace = place[events.CompensationID]
+
 // lockPayable takes approved compensations that no batch has, the oldest
-// first, leaving those somebody else holds.
-func lockPayable(ctx context.Context, tx pgx.Tx, f FillFilter, limit int) ([]payable, error) {
+// first after a place, leaving those somebody else holds, and gives the place
+// of the last.
+func lockPayable(ctx context.Context, tx pgx.Tx, f FillFilter, after payablePlace, limit int) (list []payable, last payablePlace, err error) {
 	rows, err := tx.Query(ctx, `
-		SELECT id, request_id, fen, bounces FROM sla.compensations
+		SELECT id, request_id, fen, bounces, accrued_at FROM sla.compensations
 		WHERE state = 'approved' AND bounces < $8 AND ($1 = '' OR area = $1) AND ($2 = '' OR policy = $2)
 			AND accrued_at >= coalesce($3, '-infinity'::timestamptz) AND accrued_at < coalesce($4, 'infinity'::timestamptz)
 			AND ($5 = 0 OR fen <= $5) AND (NOT $6 OR bounces = 0)
 			AND NOT EXISTS (SELECT FROM sla.payment_differences d WHERE d.compensation_id = compensations.id AND d.closed_at IS NULL)
+			AND (accrued_at, id) > ($9, coalesce($10, '00000000-0000-0000-0000-000000000000'::uuid))
 		ORDER BY accrued_at, id LIMIT $7 FOR UPDATE SKIP LOCKED`,
-		f.Area, f.Policy, nullable(f.From), nullable(f.To), f.UpTo, f.FirstAttempt, limit, mostAttempts)
+		f.Area, f.Policy, nullable(f.From), nullable(f.To), f.UpTo, f.FirstAttempt, limit, mostAttempts, orInfinity(after.At), after.ID)
 	if err != nil {
-		return nil, err
+		return nil, after, err
 	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (payable, error) {
-		var p payable
-		err := row.Scan(&p.id, &p.request, &p.fen, &p.bounces)
-		return p, err
+	list = make([]payable, 0, limit)
+	last = after
+	var p payable
+	_, err = pgx.ForEachRow(rows, []any{&p.id, &p.request, &p.fen, &p.bounces, &last.At}, func() error {
+		last.ID = p.id
+		list = append(list, p)
+		return nil
 	})
+	return list, last, err
 }
 
 // differs reports whether the present verdict does not bear a compensation
@@ -130,10 +139,10 @@ func differs(ctx context.Context, tx pgx.Tx, id events.CompensationID) (yes bool
 // insertLines adds lines to a draft.
 func insertLines(ctx context.Context, tx pgx.Tx, id events.BatchID, list []payable) error {
 	n := len(list)
-	ids, requests := make([]events.CompensationID, n), make([]events.RequestID, n)
-	attempts, references, amounts := make([]int, n), make([]string, n), make([]Fen, n)
+	ids, requests := make(uuidArray, n), make(uuidArray, n)
+	attempts, references, amounts := make([]int32, n), make([]string, n), make([]int64, n)
 	for i, p := range list {
-		ids[i], requests[i], attempts[i], amounts[i] = p.id, p.request, p.bounces+1, p.fen
+		ids[i], requests[i], attempts[i], amounts[i] = uuidOf(p.id.UUID()), uuidOf(p.request.UUID()), int32(p.bounces+1), int64(p.fen)
 		references[i] = paymentReference(p.id, p.bounces+1)
 	}
 	_, err := tx.Exec(ctx, `
@@ -231,29 +240,40 @@ type moved struct {
 	version int64
 }
 
-// updateStates moves many compensations from one state to another. whys are
-// the reasons of those that bounce, and empty otherwise.
-func updateStates(ctx context.Context, tx pgx.Tx, ids []events.CompensationID, from, to CompensationState, whys []*string, now time.Time) ([]moved, error) {
+// updateStates moves locked compensations to another state. whys are the
+// reasons of those that bounce; nil when none does.
+//
+// It asks for nothing but their identifiers. Were it to ask for the state as
+// well, a planner that believes few have it would look through all that do
+// for each of them: a batch of a million is in one state, and was in another
+// when the planner counted.
+func updateStates(ctx context.Context, tx pgx.Tx, ids []events.CompensationID, to CompensationState, whys []string, now time.Time) ([]moved, error) {
 	rows, err := tx.Query(ctx, `
-		UPDATE sla.compensations c SET state = $4, version = c.version + 1, changed_at = $5,
+		UPDATE sla.compensations c SET state = $3, version = c.version + 1, changed_at = $4,
 			bounces = c.bounces + (u.why IS NOT NULL)::int,
 			bounced_why = coalesce(u.why, c.bounced_why),
-			bounced_at = CASE WHEN u.why IS NOT NULL THEN $5 ELSE c.bounced_at END
+			bounced_at = CASE WHEN u.why IS NOT NULL THEN $4 ELSE c.bounced_at END
 		FROM unnest($1::uuid[], $2::text[]) AS u (id, why)
-		WHERE c.id = u.id AND c.state = $3
-		RETURNING c.id, c.request_id, c.area, c.fen, c.version`, ids, whys, string(from), string(to), now)
+		WHERE c.id = u.id
+		RETURNING c.id, c.request_id, c.area, c.fen, c.version`, uuidsOf(ids), whys, string(to), now)
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (moved, error) {
-		var m moved
-		err := row.Scan(&m.id, &m.request, &m.area, &m.fen, &m.version)
-		return m, err
+	list := make([]moved, 0, len(ids))
+	var m moved
+	_, err = pgx.ForEachRow(rows, []any{&m.id, &m.request, &m.area, &m.fen, &m.version}, func() error {
+		list = append(list, m)
+		return nil
 	})
+	return list, err
 }
 
-// lockCompensations takes compensations in the order of their identifiers.
-func lockCompensations(ctx context.Context, tx pgx.Tx, ids []events.CompensationID) error {
-	_, err := tx.Exec(ctx, `SELECT FROM sla.compensations WHERE id = ANY($1) ORDER BY id FOR UPDATE`, ids)
-	return err
+// lockInState takes compensations in the order of their identifiers, and says
+// how many of them are in a state.
+func lockInState(ctx context.Context, tx pgx.Tx, ids []events.CompensationID, in CompensationState) (n int, err error) {
+	err = tx.QueryRow(ctx, `
+		SELECT count(*) FILTER (WHERE state = $2)
+		FROM (SELECT state FROM sla.compensations WHERE id = ANY($1) ORDER BY id FOR UPDATE) AS locked`,
+		uuidsOf(ids), string(in)).Scan(&n)
+	return n, err
 }
