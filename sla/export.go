@@ -179,16 +179,43 @@ func (j *ExportJob) Write(ctx context.Context, w io.Writer) (_ Export, err error
 	return x, err
 }
 
-// lines reads the snapshot and writes it, and says in x what it came to.
+// lines makes the file and gives it to w, and says in x what it came to. The
+// snapshot it is read from lasts as long as the reading; whoever takes the
+// file takes his time.
 func (j *ExportJob) lines(ctx context.Context, w io.Writer, x *Export) error {
+	if j.order.Format == XLSX {
+		return j.fill(ctx, w, x) // a workbook writes nothing before it has read all
+	}
+	s, err := newSpool()
+	if err != nil {
+		return err
+	}
+	defer s.drop()
+	ctx, leave := context.WithCancel(ctx)
+	defer leave()
+	made := make(chan error, 1)
+	go func() { made <- s.end(j.fill(ctx, s, x)) }()
+	left := s.takeTo(w)
+	if left != nil {
+		leave()
+	}
+	err = <-made
+	if left != nil {
+		return left
+	}
+	return err
+}
+
+// fill reads the snapshot into a file.
+func (j *ExportJob) fill(ctx context.Context, w io.Writer, x *Export) error {
 	out, err := j.sheet(w)
 	if err != nil {
 		return err
 	}
 	defer out.drop()
 	err = pgx.BeginTxFunc(ctx, j.s.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
-		// One statement gives all lines, as slowly as they are taken.
-		if _, err := tx.Exec(ctx, `SET LOCAL statement_timeout = 0`); err != nil {
+		// One statement gives all lines, and takes as long as they are many.
+		if err := pg.NoLimits(ctx, tx); err != nil {
 			return err
 		}
 		var err error

@@ -82,11 +82,13 @@ func guarded(text string) string {
 
 // yuan writes an amount for programs: -5.00, without the sign of the currency.
 func yuan(f Fen) string {
-	sign, u := "", uint64(f)
+	var text [24]byte
+	b, u := text[:0], uint64(f)
 	if f < 0 {
-		sign, u = "-", -u
+		b, u = append(b, '-'), -u
 	}
-	return fmt.Sprintf("%s%d.%02d", sign, u/100, u%100)
+	b = strconv.AppendUint(b, u/100, 10)
+	return string(append(b, '.', byte('0'+u/10%10), byte('0'+u%10)))
 }
 
 // fact is one thing an export says of itself.

@@ -143,6 +143,9 @@ func yes(b bool) string {
 	return ""
 }
 
+// timeOfDay is how a reason begins that has a time.
+const timeOfDay = "15:04:05.999999 "
+
 // reasonLines writes the lines of a verdict as one cell per language, each
 // with its time of day where it has one.
 func reasonLines(reasons []events.Reason, loc *time.Location) (zh, en string) {
@@ -153,7 +156,7 @@ func reasonLines(reasons []events.Reason, loc *time.Location) (zh, en string) {
 			e.WriteString("; ")
 		}
 		if r.At != nil {
-			at := r.At.In(loc).Format("15:04:05.999999 ")
+			at := r.At.In(loc).Format(timeOfDay)
 			z.WriteString(at)
 			e.WriteString(at)
 		}

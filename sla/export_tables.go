@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 )
 
 // compensationTableOf lists compensations as the list of them does.
@@ -25,18 +26,23 @@ func compensationTableOf(f ExportFilter, loc *time.Location) (table, error) {
 			WHERE ` + where.sql("c") + ` ORDER BY c.accrued_at, c.id`,
 		args: where.args(),
 	}
+	text := reasonText{loc: loc}
 	t.scan = func(row pgx.Rows, line []cell) error {
+		var reasons pgtype.DriverBytes
 		var c Compensation
 		var g Guarantee
 		var stopped *time.Time
 		var lateUS int64
 		err := row.Scan(&c.ID, &c.RequestID, &c.Area, &g.Tier, &g.PartnerID, &g.ProviderID, &c.State, &c.Fen, &c.Policy, &c.PolicyVersion,
 			&g.OpenedAt, &g.Verdict.DueAt, &stopped, &lateUS, &c.AccruedAt, &c.ChangedAt,
-			&c.ApprovedBy, &c.ApprovedWhy, &c.DisputedBy, &c.DisputedWhy, &c.VoidedBy, &c.VoidedWhy, &c.Reasons)
+			&c.ApprovedBy, &c.ApprovedWhy, &c.DisputedBy, &c.DisputedWhy, &c.VoidedBy, &c.VoidedWhy, &reasons)
 		if err != nil {
 			return err
 		}
-		zh, en := reasonLines(c.Reasons, loc)
+		zh, en, err := text.read(reasons)
+		if err != nil {
+			return err
+		}
 		fill(line, loc, c.ID, c.RequestID, c.Area, g.Tier, g.PartnerID, g.ProviderID, c.State, c.Fen, c.Policy, c.PolicyVersion,
 			g.OpenedAt, g.Verdict.DueAt, utc(stopped), lateUS/1_000_000, c.AccruedAt, c.ChangedAt,
 			c.ApprovedBy, c.ApprovedWhy, c.DisputedBy, c.DisputedWhy, c.VoidedBy, c.VoidedWhy, zh, en)
@@ -61,18 +67,23 @@ func guaranteeTableOf(f ExportFilter, loc *time.Location) (table, error) {
 			ORDER BY opened_at, id`,
 		args: []any{f.State, f.Area, f.Policy, nullable(f.From), nullable(f.To)},
 	}
+	text := reasonText{loc: loc}
 	t.scan = func(row pgx.Rows, line []cell) error {
+		var reasons pgtype.DriverBytes
 		var g Guarantee
 		var stopped *time.Time
 		var lateUS int64
 		v := &g.Verdict
 		err := row.Scan(&g.ID, &g.RequestID, &g.Area, &g.Tier, &g.Priority, &g.PartnerID, &g.ProviderID, &g.State, &v.Outcome,
 			&g.Promise.Minutes, &g.Promise.Rule, &g.Promise.Policy, &g.Promise.PolicyVersion,
-			&g.OpenedAt, &v.DueAt, &stopped, &v.Cancelled, &lateUS, &v.Fen, &v.Excluded, &v.RawFen, &g.ImportID, &v.Review, &v.Reasons)
+			&g.OpenedAt, &v.DueAt, &stopped, &v.Cancelled, &lateUS, &v.Fen, &v.Excluded, &v.RawFen, &g.ImportID, &v.Review, &reasons)
 		if err != nil {
 			return err
 		}
-		zh, en := reasonLines(v.Reasons, loc)
+		zh, en, err := text.read(reasons)
+		if err != nil {
+			return err
+		}
 		fill(line, loc, g.ID, g.RequestID, g.Area, g.Tier, g.Priority, g.PartnerID, g.ProviderID, g.State, v.Outcome,
 			g.Promise.Minutes, g.Promise.Rule, g.Promise.Policy, g.Promise.PolicyVersion,
 			g.OpenedAt, v.DueAt, utc(stopped), yes(v.Cancelled), lateUS/1_000_000, v.Fen, v.Excluded, v.RawFen, g.ImportID, v.Review, zh, en)

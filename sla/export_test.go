@@ -49,6 +49,15 @@ func ScanOnly(ctx context.Context, s *Service, what ExportKind) (n int, err erro
 	return n, err
 }
 
+// ReadReasons reads stored reasons as an export does.
+func ReadReasons(stored []byte, loc *time.Location) (zh, en string, err error) {
+	text := reasonText{loc: loc}
+	return text.read(stored)
+}
+
+// ReasonLines writes reasons as cells.
+var ReasonLines = reasonLines
+
 // Ratio is part of whole in hundredths of a percent.
 var Ratio = ratio
 
