@@ -154,6 +154,9 @@ var fapiaoForm = regexp.MustCompile(`^(\d{18}|\d{20})$`)
 // taxRates are the rates an invoice can bear, in percent.
 var taxRates = []int{0, 1, 3, 5, 6, 9, 13}
 
+// TaxRates lists the rates an invoice can bear, in percent, for forms.
+func TaxRates() []int { return slices.Clone(taxRates) }
+
 // wrong names what cannot be meant.
 func (f Fapiao) wrong() (fields []fault.Field) {
 	if !fapiaoForm.MatchString(f.Number) {

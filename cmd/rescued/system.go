@@ -174,6 +174,8 @@ func home(r events.Role) string {
 		return "/"
 	case events.RoleFinance:
 		return "/finance"
+	case events.RoleProvider:
+		return "/finance/statements"
 	}
 	return "/docs"
 }

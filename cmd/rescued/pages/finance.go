@@ -39,7 +39,7 @@ type finance struct {
 }
 
 // financeTemplates are the pages' own; each stands in the frame of finance.html.
-var financeTemplates = []string{"refused", "overview", "exports", "promises", "compensations", "compensation", "batches", "batch"}
+var financeTemplates = []string{"refused", "overview", "exports", "promises", "compensations", "compensation", "batches", "batch", "statements", "statement", "days", "day"}
 
 // mountFinance adds the pages of finance.
 func (p *pages) mountFinance(r chi.Router) {
@@ -59,6 +59,14 @@ func (p *pages) mountFinance(r chi.Router) {
 		post("/batches", "title_batches", moneyReaders, p.openBatch)
 		get("/batches/{id}", "title_batch", moneyReaders, p.batch)
 		post("/batches/{id}", "title_batch", moneyReaders, p.changeBatch)
+		get("/statements", "title_statements", statementReaders, p.statements)
+		post("/statements", "title_statements", statementReaders, p.draftStatement)
+		get("/statements/{id}", "title_statement", statementReaders, p.statement)
+		post("/statements/{id}", "title_statement", statementReaders, p.changeStatement)
+		get("/days", "title_days", moneyReaders, p.days)
+		post("/days", "title_days", moneyReaders, p.takeTold)
+		get("/days/{id}", "title_day", moneyReaders, p.day)
+		post("/days/{id}", "title_day", moneyReaders, p.changeDay)
 		get("/exports", "title_exports", moneyReaders, p.exports)
 	})
 }

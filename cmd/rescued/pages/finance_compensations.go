@@ -54,7 +54,7 @@ func (p *pages) compensations(w http.ResponseWriter, r *http.Request, f finance)
 func (p *pages) compensationsPage(f finance) (page compensationsPage, filter sla.CompensationFilter, err error) {
 	q := f.Query
 	page = compensationsPage{finance: f, City: q.Get("area"), Policy: strings.TrimSpace(q.Get("policy")), Chosen: q.Get("state")}
-	if page.Month, err = p.monthOf(q.Get("month")); err != nil {
+	if page.Month, err = p.monthOf(q.Get("month"), 0); err != nil {
 		return page, filter, err
 	}
 	page.States = []choice{{"", f.word("all")}}

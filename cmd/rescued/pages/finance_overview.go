@@ -81,7 +81,7 @@ func (p *pages) overview(w http.ResponseWriter, r *http.Request, f finance) erro
 	}
 	page := overviewPage{finance: f, City: f.Query.Get("area"), Split: sla.ReportBy(f.Query.Get("by")), History: f.Query.Get("history"), At: f.Query.Get("at")}
 	var err error
-	if page.Month, err = p.monthOf(f.Query.Get("month")); err != nil {
+	if page.Month, err = p.monthOf(f.Query.Get("month"), 0); err != nil {
 		return err
 	}
 	for _, by := range sla.ReportKinds() {
@@ -120,8 +120,20 @@ func (p *pages) tasks(r *http.Request, f finance) (list []task, err error) {
 		}
 		list = append(list, task{f.word("task_" + string(state)), "/finance/compensations?month=all&state=" + string(state), sum})
 	}
-	return list, nil
+	sealed, err := p.Money.Batches(r.Context(), f.By, sla.BatchSealed, sla.BatchPlace{}, sealedAtMost)
+	if err != nil {
+		return nil, err
+	}
+	wait := task{Word: f.word("task_sealed"), Href: "/finance/batches?state=sealed", Sum: sla.Sum{Lines: int64(len(sealed))}}
+	for _, b := range sealed {
+		wait.Fen += b.Total
+	}
+	return append(list, wait), nil
 }
+
+// sealedAtMost bounds how many batches are looked at; nobody has as many
+// waiting for approval.
+const sealedAtMost = 1000
 
 // balances reads the accounts, as they are or as they were.
 func (page *overviewPage) balances(r *http.Request) error {

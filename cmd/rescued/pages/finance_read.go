@@ -61,16 +61,17 @@ func pathID[T any](r *http.Request, read func(string) (T, error), none error) (T
 type month struct {
 	Value, Prev, Next string // 2006-01; Value is all when there is no limit
 	from, to          time.Time
+	first             time.Time // the first day as a date; zero when there is no limit
 }
 
-// monthOf reads the month a page is asked for: the present one when none is
-// named, no limit for "all".
-func (p *pages) monthOf(text string) (month, error) {
+// monthOf reads the month a page is asked for: when none is named, that many
+// months after the present one; no limit for "all".
+func (p *pages) monthOf(text string, ahead int) (month, error) {
 	if text == "all" {
 		return month{Value: "all"}, nil
 	}
 	now := p.Now().In(p.Zone)
-	first := time.Date(now.Year(), now.Month(), 1, 0, 0, 0, 0, p.Zone)
+	first := time.Date(now.Year(), now.Month()+time.Month(ahead), 1, 0, 0, 0, 0, p.Zone)
 	if text != "" {
 		at, err := time.ParseInLocation("2006-01", strings.TrimSpace(text), p.Zone)
 		if err != nil {
@@ -80,7 +81,10 @@ func (p *pages) monthOf(text string) (month, error) {
 	}
 	name := func(t time.Time) string { return t.Format("2006-01") }
 	next := first.AddDate(0, 1, 0)
-	return month{name(first), name(first.AddDate(0, -1, 0)), name(next), first.UTC(), next.UTC()}, nil
+	return month{
+		Value: name(first), Prev: name(first.AddDate(0, -1, 0)), Next: name(next), from: first.UTC(), to: next.UTC(),
+		first: time.Date(first.Year(), first.Month(), 1, 0, 0, 0, 0, time.UTC),
+	}, nil
 }
 
 // from reads where the page before ended into place, if there was one.

@@ -30,6 +30,8 @@ func (f finance) Nav() (list []navItem) {
 	add("/finance/promises", "title_promises", promiseReaders)
 	add("/finance/compensations", "title_compensations", moneyReaders)
 	add("/finance/batches", "title_batches", moneyReaders)
+	add("/finance/days", "title_days", moneyReaders)
+	add("/finance/statements", "title_statements", statementReaders)
 	add("/finance/exports", "title_exports", moneyReaders)
 	return list
 }
