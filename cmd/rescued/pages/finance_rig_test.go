@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -39,6 +40,8 @@ var (
 	root     = events.Actor{Role: events.RoleAdmin, Subject: "root"}
 	stranger = events.Actor{Role: events.RolePartner, Subject: events.NewID[events.PartnerID]().String()}
 )
+
+var provider = events.NewID[events.ProviderID]()
 
 var opened = time.Date(2026, 3, 2, 7, 12, 0, 0, time.UTC) // 15:12 in Shanghai
 
@@ -104,7 +107,24 @@ func (d *desk) tell(ev events.Event) {
 	}
 }
 
-// late opens a request and lets help come that much after the deadline.
+// under puts another version of the example policy in force.
+func (d *desk) under(change func(doc map[string]any)) {
+	d.Helper()
+	raw, err := os.ReadFile("../../../sla/policies/example-45.json")
+	require.NoError(d, err)
+	var doc map[string]any
+	require.NoError(d, json.Unmarshal(raw, &doc))
+	doc["version"], doc["effective_from"] = 2, opened.Add(-time.Hour).Format(time.RFC3339)
+	change(doc)
+	raw, err = json.Marshal(doc)
+	require.NoError(d, err)
+	v, err := d.AddPolicy(context.Background(), root, raw)
+	require.NoError(d, err)
+	_, err = d.ActivatePolicy(context.Background(), lin, v.Name, v.Version, "as agreed")
+	require.NoError(d, err)
+}
+
+// late opens a request that the provider's crew serves, and lets help come that much after the deadline.
 func (d *desk) late(by time.Duration) sla.Compensation {
 	d.Helper()
 	const area = "510100"
@@ -115,6 +135,8 @@ func (d *desk) late(by time.Duration) sla.Compensation {
 		return err
 	}))
 	d.tell(events.RequestOpened{RequestID: id, Area: area, Tier: "urban", OpenedAt: opened, Priority: 2, Problem: "tyre", Promise: promise})
+	d.tell(events.RequestAssigned{RequestID: id, Area: area, CrewID: crew, ProviderID: provider, AssignedAt: opened.Add(time.Minute), ExpectedAt: opened.Add(40 * time.Minute)})
+	d.tell(events.CrewDeparted{RequestID: id, Area: area, CrewID: crew, DepartedAt: opened.Add(3 * time.Minute)})
 	d.tell(events.CrewArrived{RequestID: id, Area: area, CrewID: crew, ArrivedAt: promise.DueAt.Add(by), Source: "gps"})
 	st, err := d.Standing(context.Background(), wei, id)
 	require.NoError(d, err)
@@ -250,7 +272,10 @@ func (l leaf) press(do string, pairs ...string) leaf {
 		}
 	}
 	for _, field := range all(form, "select", nil) {
-		in.Set(attr(field, "name"), textOf(all(field, "option", nil)[0]))
+		first := all(field, "option", nil)[0]
+		if in.Set(attr(field, "name"), textOf(first)); has(first, "value") {
+			in.Set(attr(field, "name"), attr(first, "value"))
+		}
 	}
 	file := ""
 	for i := 0; i < len(pairs); i += 2 {
