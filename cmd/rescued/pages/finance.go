@@ -53,6 +53,7 @@ func (p *pages) mountFinance(r chi.Router) {
 		get("/requests/{id}", "title_rescue", promiseReaders, p.rescue)
 		post("/requests/{id}", "title_rescue", promiseReaders, p.disputeRescue)
 		get("/compensations", "title_compensations", moneyReaders, p.compensations)
+		post("/compensations", "title_compensations", moneyReaders, p.approveList)
 		get("/compensations/{id}", "title_compensation", moneyReaders, p.compensation)
 		post("/compensations/{id}", "title_compensation", moneyReaders, p.decideCompensation)
 		get("/batches", "title_batches", moneyReaders, p.batches)

@@ -37,6 +37,37 @@ func TestOneOfTwoApprovals(t *testing.T) {
 	require.Contains(t, page.says(), "lin (finance): seen")
 }
 
+// A whole list is approved by one press, as it was seen and no otherwise; what
+// one person may not approve stays, and the page says so beforehand.
+func TestAWholeListIsApprovedAsItWasSeen(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.under(func(doc map[string]any) {
+		doc["approval"] = map[string]any{"auto_up_to_fen": 0, "four_eyes_over_fen": 4000}
+	})
+	for range 3 {
+		d.late(5 * time.Minute) // ¥20.00
+	}
+	d.late(11 * time.Minute) // ¥50.00: two persons
+	const path = "/finance/compensations?month=2026-03&area=成都市&state="
+	require.Nil(t, d.open(lin, path).button("approve_all"), "other states are shown too")
+	require.Nil(t, d.open(root, path+"accrued").button("approve_all"))
+	page := d.open(lin, path+"accrued")
+	require.EqualValues(t, 4, page.data("lines"))
+	require.Contains(t, page.says(), "Stays in the queue: 1 · ¥50.00: Above the four-eyes limit")
+	require.Equal(t, "Approve all of these that may be: 3 · ¥60.00", textOf(page.button("approve_all")))
+
+	d.late(5 * time.Minute)
+	late := page.press("approve_all", "reason", "checked")
+	require.Equal(t, http.StatusConflict, late.Status)
+	require.Contains(t, late.says(), "Something else is waiting by now than you saw, so nothing was approved")
+	page = late.press("approve_all", "reason", "checked again")
+	require.Contains(t, page.says(), "4 are approved")
+	require.EqualValues(t, 1, page.data("lines"), "under the same filter")
+	require.Nil(t, page.button("approve_all"), "nothing is left for one person alone")
+	require.EqualValues(t, 8000, d.open(zhou, path+"approved").data("total"))
+}
+
 // A provider's month goes from draft to settled between two desks, with a line
 // that was in dispute.
 func TestAStatementBetweenTwoDesks(t *testing.T) {

@@ -21,6 +21,7 @@ type compensationsPage struct {
 	Sum          sla.Sum
 	Files        []file
 	Next         string
+	All          *approveAll // nil: not offered
 }
 
 // compensations lists what late arrivals owe, with what the whole filter comes
@@ -44,6 +45,9 @@ func (p *pages) compensations(w http.ResponseWriter, r *http.Request, f finance)
 	}
 	page.Rows, page.Next = cut(list, "compensations", func(c sla.Compensation) any { return sla.CompensationPlace{At: c.AccruedAt, ID: c.ID} })
 	if page.Sum, err = p.Money.TotalCompensations(r.Context(), f.By, filter); err != nil {
+		return err
+	}
+	if page.All, err = p.offerAll(r, f, filter, page.Sum); err != nil {
 		return err
 	}
 	return f.show(w, r, "compensations", page)

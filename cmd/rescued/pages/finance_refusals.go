@@ -11,9 +11,9 @@ import (
 // financeRefusal says why a command of finance was refused and what to do, and
 // what is wrong one by one. English is said as the API says it.
 func (t text) financeRefusal(f *fault.Error) (problem string, mends []string) {
-	problem = f.Detail
+	problem = orElse(refusalsEN[f.Code], f.Detail)
 	if t.Lang != "en" {
-		problem = zhOr(refusalsZH[f.Code], f.Detail)
+		problem = orElse(refusalsZH[f.Code], f.Detail)
 		for name, value := range f.Facts {
 			problem = fill(problem, name, fmt.Sprint(value))
 		}
@@ -45,16 +45,21 @@ func (t text) financeMend(wrong fault.Field) string {
 	}
 	said := mendsZH[name+"."+wrong.Code]
 	if said == "" {
-		said = zhOr(mendsZH[wrong.Code], wrong.Detail)
+		said = orElse(mendsZH[wrong.Code], wrong.Detail)
 	}
-	return place + zhOr(fieldsZH[name], name) + "：" + said
+	return place + orElse(fieldsZH[name], name) + "：" + said
 }
 
-func zhOr(zh, other string) string {
-	if zh != "" {
-		return zh
+func orElse(said, other string) string {
+	if said != "" {
+		return said
 	}
 	return other
+}
+
+// refusalsEN are those that the API explains by its own addresses.
+var refusalsEN = map[string]string{
+	"waiting_differs": "Something else is waiting by now than you saw, so nothing was approved. The page shows what waits now; look at it again.",
 }
 
 // refusalsZH are the refusals of the API in Chinese, by code; {names} are facts
@@ -63,7 +68,8 @@ var refusalsZH = map[string]string{
 	"version_stale": "在您查看之后，内容已被他人更改，这一步没有执行。页面现在显示最新内容，请重新核对后再决定。",
 	"state_refused": "现在的状态不允许这一步，可能刚被他人处理。请看页面上的最新状态再决定。",
 	"four_eyes":     "提出争议的人不能自己裁定，须由第二人决定。", "second_approver": "您已完成第一次审批；超过限额须由第二人完成。", "preparer": "制单人不能自己批准，须由第二人批准。",
-	"forbidden": "您的角色不能执行这一步。", "no_such_step": "表单要求的步骤不存在，请使用页面上的按钮。", "invalid_form": "无法读取表单，请从页面重新提交。",
+	"waiting_differs": "现在等待的与您看到的不同，没有批准任何一笔。页面显示的是最新合计，请重新核对。",
+	"forbidden":       "您的角色不能执行这一步。", "no_such_step": "表单要求的步骤不存在，请使用页面上的按钮。", "invalid_form": "无法读取表单，请从页面重新提交。",
 	"compensation_not_found": "没有这个编号的赔付单；编号以 cmp_ 开头。", "guarantee_not_found": "没有这个救援，或它没有承诺；编号以 req_ 开头。",
 	"batch_not_found": "没有这个付款批次。", "batch_line_not_found": "批次中没有这笔付款，可能已被移出。", "batch_empty": "批次是空的，请先加入要付的赔付。",
 	"second_person":          "新建或封存批次的人不能批准它，须由第二人批准。",
