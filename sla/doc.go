@@ -150,6 +150,9 @@
 //   - The end of the crew's work is no proof of when it came. A request that
 //     finishes without a proven arrival is marked for review and its clock
 //     runs on until an operator decides, which is heard as an arrival.
+//   - A car's month is used up by what its rescues owe, and by what was imported
+//     to be paid, whichever was told first. What finance gives up leaves room
+//     for what comes later, and changes no verdict that was told before.
 //   - Another amount after a verdict voids the live compensation and accrues
 //     a new one. One that is batched or paid stays, and the difference waits
 //     as a note for a person. What finance voided stays void until news of

@@ -95,7 +95,7 @@ type Guarantee struct {
 	WaivedWhy  string
 
 	// SpentVehicleFen is what this vehicle's month had used up of its cap when
-	// the verdict was worked out; 0 without such a cap.
+	// the verdict was told; 0 without such a cap, and while there is no verdict.
 	SpentVehicleFen Fen
 
 	Verdict   Verdict   // the latest; pending while armed or breached

@@ -95,7 +95,7 @@ type PastRescue struct {
 	PartnerID     events.PartnerID  `json:"partner_id"`
 	Provider      string            `json:"provider"`    // the source's word for who was sent
 	ProviderID    events.ProviderID `json:"provider_id"` // zero when it is none of ours
-	VehicleKey    string            `json:"vehicle_key"` // stands for the car, and is no plate; empty when not told
+	VehicleKey    string            `json:"vehicle_key"` // stands for the car, whose month it is held against; no plate, and empty when not told
 	Crew          string            `json:"crew"`        // the source's word for who came
 	AssignedAt    time.Time         `json:"assigned_at"`
 	DepartedAt    time.Time         `json:"departed_at"`

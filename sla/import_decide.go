@@ -47,6 +47,11 @@ func (s *Service) decideImport(ctx context.Context, by events.Actor, id events.I
 		if imp.Version != seen {
 			return ErrStale.With("version", imp.Version)
 		}
+		if ev == evRejectImport { // what it would have paid counts for no car's month any more
+			if err := pg.LockTx(ctx, tx, monthsLock); err != nil {
+				return err
+			}
+		}
 		imp, err = stepImport(ctx, tx, imp, ev, by, why, s.now())
 		return err
 	})

@@ -25,6 +25,7 @@ type past struct {
 	rescue    PastRescue
 	digest    [32]byte
 	facts     []Fact
+	policy    Policy
 	guarantee Guarantee
 }
 
@@ -55,7 +56,7 @@ func (s *Service) judge(ctx context.Context, db events.Querier, spec ImportSpec,
 		Priority: r.Priority, PartnerID: r.PartnerID, RoadClass: r.RoadClass, Problem: r.Problem, Product: r.Product,
 		Version: 1, OpenedAt: opened, Promise: policy.Promise(opened, asked), ChangedAt: now,
 	}
-	p := past{row: row, rescue: r, digest: r.digest(), facts: r.facts(spec.Source)}
+	p := past{row: row, rescue: r, digest: r.digest(), facts: r.facts(spec.Source), policy: policy}
 	g.Verdict, g.ProviderID = policy.Owed(g.timeline(p.facts)), r.ProviderID
 	g.State = g.Verdict.state()
 	p.guarantee = g

@@ -28,6 +28,8 @@ type Importer struct {
 	by   events.Actor
 	spec ImportSpec
 	id   events.ImportID // zero until something was added
+
+	previewed map[carMonth]Fen // by what Preview has seen, which the store has not
 }
 
 var digestForm = regexp.MustCompile(`^[0-9a-f]{64}$`)
@@ -64,6 +66,13 @@ func (s *Service) NewImporter(ctx context.Context, by events.Actor, spec ImportS
 func (i *Importer) Preview(ctx context.Context, rows []PastRescue) (got ImportedRows, err error) {
 	defer fault.Wrap(&err, "preview %s", i.spec.File)
 	fresh, got, err := i.sift(ctx, i.s.pool, rows, i.s.now())
+	if err != nil {
+		return got, err
+	}
+	if i.previewed == nil {
+		i.previewed = map[carMonth]Fen{}
+	}
+	err = i.cap(ctx, i.s.pool, fresh, i.previewed)
 	got.count(fresh)
 	return got, err
 }
@@ -84,6 +93,12 @@ func (i *Importer) Add(ctx context.Context, rows []PastRescue) (got ImportedRows
 		if fresh, got, err = i.sift(ctx, tx, rows, now); err != nil || len(fresh) == 0 {
 			return err
 		}
+		if err := lockMonths(ctx, tx, monthsOf(fresh)...); err != nil {
+			return err
+		}
+		if err := i.cap(ctx, tx, fresh, map[carMonth]Fen{}); err != nil {
+			return err
+		}
 		got.count(fresh)
 		if id.IsZero() {
 			if id, err = i.begin(ctx, tx, now); err != nil {
@@ -96,6 +111,31 @@ func (i *Importer) Add(ctx context.Context, rows []PastRescue) (got ImportedRows
 		i.id = id
 	}
 	return got, err
+}
+
+// cap holds judged rescues, in their order, against what their cars' months
+// have used up of the policy's cap: by live rescues, by imports before, and by
+// more, to which they are added.
+func (i *Importer) cap(ctx context.Context, db events.Querier, fresh []past, more map[carMonth]Fen) error {
+	keys := monthsOf(fresh)
+	if len(keys) == 0 {
+		return nil
+	}
+	used, err := sumMonths(ctx, db, keys, events.GuaranteeID{}, !i.spec.Payable)
+	if err != nil {
+		return err
+	}
+	for n := range fresh {
+		g, p := &fresh[n].guarantee, fresh[n].policy
+		key, capped := g.capped(p, fresh[n].rescue.VehicleKey)
+		if !capped {
+			continue
+		}
+		g.SpentVehicleFen = used[key] + more[key]
+		g.Verdict = p.Owed(g.timeline(fresh[n].facts))
+		more[key] += g.Verdict.Fen
+	}
+	return nil
 }
 
 // sift judges rows and parts the new from those known already.

@@ -106,6 +106,7 @@ func (s *Service) reckon(ctx context.Context, tx pgx.Tx, id events.RequestID) er
 	if err != nil {
 		return err
 	}
+	weighed := g.SpentVehicleFen // by the verdict that was told last
 	if g.SpentVehicleFen, err = lockSpentOfVehicle(ctx, tx, policy, g); err != nil {
 		return err
 	}
@@ -123,6 +124,12 @@ func (s *Service) reckon(ctx context.Context, tx pgx.Tx, id events.RequestID) er
 		return nil
 	}
 	g.Verdict, g.ExpectedAt, g.ProviderID = verdict, expected, provider
+	switch { // what it was weighed against is told with the verdict, or has no bearing on it
+	case verdict.Outcome == OutcomePending:
+		g.SpentVehicleFen = 0
+	case ev == "":
+		g.SpentVehicleFen = weighed
+	}
 	if ev == "" {
 		return noteGuarantee(ctx, tx, g, now)
 	}

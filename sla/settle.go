@@ -56,6 +56,11 @@ func (s *Service) decide(ctx context.Context, by events.Actor, id events.Compens
 		return Compensation{}, err
 	}
 	err = s.inTx(ctx, func(tx pgx.Tx) error {
+		if ev == evVoid || ev == evOverturn { // it leaves room in its car's month
+			if err := s.lockMonthOf(ctx, tx, id); err != nil {
+				return err
+			}
+		}
 		c, err = lockCompensation(ctx, tx, id)
 		if pg.NotFound(err) {
 			return ErrNoCompensation
@@ -73,6 +78,24 @@ func (s *Service) decide(ctx context.Context, by events.Actor, id events.Compens
 		return err
 	})
 	return c, err
+}
+
+// lockMonthOf holds the month of the car that a compensation is for, where its
+// policy caps it. The car and the month of a compensation never change, so they
+// are read before the locks are taken in their order.
+func (s *Service) lockMonthOf(ctx context.Context, tx pgx.Tx, id events.CompensationID) error {
+	c, err := findCompensation(ctx, tx, id)
+	if pg.NotFound(err) {
+		return ErrNoCompensation
+	}
+	if err != nil {
+		return err
+	}
+	policy, err := s.policy(ctx, tx, c.Policy, c.PolicyVersion)
+	if err != nil || policy.Caps.PerVehicleMonthFen == 0 || c.Vehicle == "" {
+		return err
+	}
+	return lockMonths(ctx, tx, carMonth{c.Policy, c.Vehicle, c.Month})
 }
 
 // stepCompensation moves a locked compensation by its table, books what the

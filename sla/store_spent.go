@@ -104,25 +104,3 @@ func lockSpent(ctx context.Context, tx pgx.Tx, keys []spentKey) (spending, error
 	_, err = pgx.ForEachRow(rows, []any{&nth, &fen}, func() error { found[keys[nth-1]] = fen; return nil })
 	return found, err
 }
-
-// lockSpentOfVehicle tells what others of the vehicle's requests of the month
-// have used up of its cap, locked until tx ends; 0 without such a cap, or when
-// the vehicle is not known. It is called before any compensation is locked.
-func lockSpentOfVehicle(ctx context.Context, tx pgx.Tx, p Policy, g Guarantee) (fen Fen, err error) {
-	if p.Caps.PerVehicleMonthFen == 0 {
-		return 0, nil
-	}
-	vehicle, err := findVehicle(ctx, tx, g.RequestID)
-	if err != nil || vehicle == "" {
-		return 0, err
-	}
-	month := monthOf(g.OpenedAt)
-	if err := pg.LockTx(ctx, tx, "sla vehicle "+vehicle+" "+p.Name+" "+month.Format("2006-01")); err != nil {
-		return 0, err
-	}
-	err = tx.QueryRow(ctx, `
-		SELECT coalesce(sum(fen), 0)::bigint FROM sla.compensations
-		WHERE vehicle = $1 AND vehicle <> '' AND month = $2 AND policy = $3 AND state <> 'void' AND guarantee_id <> $4`,
-		vehicle, month, p.Name, g.ID).Scan(&fen)
-	return fen, err
-}

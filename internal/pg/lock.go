@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"slices"
 	"sync"
 	"time"
 
@@ -33,6 +34,22 @@ func lockNumber(key string) int64 {
 func LockTx(ctx context.Context, tx pgx.Tx, key string) error {
 	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, lockNumber(key)); err != nil {
 		return fmt.Errorf("lock %q: %w", key, err)
+	}
+	return nil
+}
+
+// LockAllTx takes the advisory locks of many keys until tx ends, in an order
+// that is the same for everybody who takes several at once.
+func LockAllTx(ctx context.Context, tx pgx.Tx, keys []string) error {
+	numbers := make([]int64, len(keys))
+	for i, key := range keys {
+		numbers[i] = lockNumber(key)
+	}
+	slices.Sort(numbers)
+	// One at a time and in this order: a function in a select list is called row
+	// by row, and OFFSET keeps the rows as they were sorted.
+	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(n) FROM (SELECT n FROM unnest($1::bigint[]) AS u (n) ORDER BY n OFFSET 0) ordered`, numbers); err != nil {
+		return fmt.Errorf("lock %d keys: %w", len(keys), err)
 	}
 	return nil
 }
