@@ -36,3 +36,24 @@ func ReadHeard(ctx context.Context, db Querier, group string, subjects []string)
 	}
 	return heard, nil
 }
+
+// ReadOrdered gives what was told of many subjects, of some types, in the
+// order of insertion: of changes that one lock orders, the order of commit.
+func ReadOrdered(ctx context.Context, db Querier, types, subjects []string) ([]Envelope, error) {
+	return readJournal(ctx, db, `WHERE subject = ANY($1) AND type = ANY($2) ORDER BY seq`, subjects, types)
+}
+
+// ReadAfter walks the journal in order of insertion for events of some types:
+// at most limit of those after a place, and the place of the last.
+func ReadAfter(ctx context.Context, db Querier, types []string, after int64, limit int) (envs []Envelope, last int64, err error) {
+	last = after
+	rows, err := db.Query(ctx, `SELECT `+journalColumns+`, seq FROM events.journal WHERE seq > $1 AND type = ANY($2) ORDER BY seq LIMIT $3`, after, types, limit)
+	if err != nil {
+		return nil, after, fmt.Errorf("read the journal: %w", err)
+	}
+	envs, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (Envelope, error) { return scanEnvelope(row, &last) })
+	if err != nil {
+		return nil, after, fmt.Errorf("read the journal: %w", err)
+	}
+	return envs, last, nil
+}

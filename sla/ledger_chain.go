@@ -167,12 +167,22 @@ type LedgerCheck struct {
 // the chain must still run through each. It reads one snapshot and changes
 // nothing.
 func (s *Service) CheckLedger(ctx context.Context, kept ...ChainHead) (check LedgerCheck, err error) {
+	return s.checkLedger(ctx, func(c *LedgerCheck, ctx context.Context, tx pgx.Tx, now time.Time) error {
+		if err := c.reckon(ctx, tx, now); err != nil {
+			return err
+		}
+		return c.batches(ctx, tx)
+	}, kept...)
+}
+
+// checkLedger walks the chain and then compares what reckon compares.
+func (s *Service) checkLedger(ctx context.Context, reckon func(*LedgerCheck, context.Context, pgx.Tx, time.Time) error, kept ...ChainHead) (check LedgerCheck, err error) {
 	defer fault.Wrap(&err, "check the ledger")
 	err = s.snapshot(ctx, func(tx pgx.Tx) error {
 		if err := check.walk(ctx, tx, kept); err != nil {
 			return err
 		}
-		return check.reckon(ctx, tx, s.now())
+		return reckon(&check, ctx, tx, s.now())
 	})
 	return check, err
 }

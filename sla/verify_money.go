@@ -23,6 +23,8 @@ func compareMoney(k kept, differ func(field, stored, wanted string)) {
 			live = append(live, c)
 		}
 		compareBooked(c, k.postings, differ)
+		differ("vehicle of "+c.ID.String(), c.Vehicle, k.vehicle)
+		differ("month of "+c.ID.String(), c.Month.Format("2006-01"), monthOf(k.guarantee.OpenedAt).Format("2006-01"))
 		differ("policy of "+c.ID.String(), fmt.Sprintf("%s/%d", c.Policy, c.PolicyVersion),
 			fmt.Sprintf("%s/%d", k.guarantee.Promise.Policy, k.guarantee.Promise.PolicyVersion))
 	}

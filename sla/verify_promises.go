@@ -65,7 +65,12 @@ func (s *Service) verifyPromises(ctx context.Context, r *Report) error {
 			if err != nil || len(kept) == 0 {
 				return err
 			}
+			weighed, err := s.replayMonths(ctx, tx, kept)
+			if err != nil {
+				return err
+			}
 			for _, k := range kept {
+				k.weighed = weighed[k.guarantee.RequestID]
 				if err := s.verifyPromise(ctx, tx, r, k); err != nil {
 					return err
 				}
@@ -79,6 +84,8 @@ func (s *Service) verifyPromises(ctx context.Context, r *Report) error {
 // kept is all that is stored of one promise, and all that the journal has.
 type kept struct {
 	guarantee     Guarantee
+	vehicle       string // empty when it was not told
+	weighed       Fen    // used up of its car's month when its verdict was told, by the journal
 	facts         []Fact
 	compensations []Compensation
 	notes         []Difference
@@ -90,6 +97,7 @@ type kept struct {
 // replayed is what the journal says of a request.
 type replayed struct {
 	opening *Guarantee // as it must have been armed
+	vehicle string
 	facts   []Fact
 	waived  bool
 	settled *events.GuaranteeSettled // the last verdict told
@@ -108,7 +116,7 @@ func replay(heard []events.Heard) (p replayed, err error) {
 			}
 			if p.opening == nil {
 				g := openedAs(ev)
-				p.opening = &g
+				p.opening, p.vehicle = &g, ev.VehicleKey
 			}
 			continue
 		case events.HistoryImported{}.EventType():
@@ -117,7 +125,7 @@ func replay(heard []events.Heard) (p replayed, err error) {
 				return p, err
 			}
 			g := importedAs(ev)
-			p.opening, p.facts = &g, append(p.facts, pastFacts(ev)...)
+			p.opening, p.vehicle, p.facts = &g, ev.VehicleKey, append(p.facts, pastFacts(ev)...)
 			continue
 		case events.FactRecorded{}.EventType(): // with the fact in one transaction, so no inbox says it
 			ev, err := events.Decode[events.FactRecorded](h.Envelope)
@@ -174,6 +182,7 @@ func (s *Service) verifyPromise(ctx context.Context, tx pgx.Tx, r *Report, k kep
 		}
 	}
 	comparePromise(*p.opening, g, differ)
+	differ("vehicle", k.vehicle, p.vehicle)
 	surplus, missing := apart(k.facts, p.facts)
 	for _, f := range surplus {
 		differ("fact", f.String(), "")
@@ -191,10 +200,13 @@ func (s *Service) verifyPromise(ctx context.Context, tx pgx.Tx, r *Report, k kep
 	if err != nil {
 		return fmt.Errorf("%s: %w", subject, err)
 	}
-	// What the car's month had used of its cap is an input that no event tells.
-	p.opening.SpentVehicleFen = g.SpentVehicleFen
+	p.opening.SpentVehicleFen = k.weighed
 	timeline := p.opening.timeline(p.facts)
 	verdict := policy.Owed(timeline)
+	if verdict.Outcome == OutcomePending {
+		p.opening.SpentVehicleFen = 0
+	}
+	differ("used up of the vehicle's month", owedWords(g.SpentVehicleFen), owedWords(p.opening.SpentVehicleFen))
 	compareVerdict(verdict, g, differ)
 	if g.ImportID.IsZero() {
 		p.opening.ProviderID = timeline.Provider(verdict)

@@ -45,7 +45,7 @@ func readKept(ctx context.Context, tx pgx.Tx, after events.RequestID, limit int)
 		of[g.RequestID] = &all[i]
 	}
 	for _, read := range []func(context.Context, pgx.Tx, []events.RequestID, map[events.RequestID]*kept) error{
-		keptFacts, keptCompensations, keptNotes, keptImports,
+		keptFacts, keptVehicles, keptCompensations, keptNotes, keptImports,
 	} {
 		if err := read(ctx, tx, ids, of); err != nil {
 			return nil, err
@@ -80,6 +80,21 @@ func keptFacts(ctx context.Context, tx pgx.Tx, ids []events.RequestID, of map[ev
 		of[id].facts = append(of[id].facts, f)
 	}
 	return rows.Err()
+}
+
+// keptVehicles reads whose cars the requests are for.
+func keptVehicles(ctx context.Context, tx pgx.Tx, ids []events.RequestID, of map[events.RequestID]*kept) error {
+	rows, err := tx.Query(ctx, `SELECT request_id, vehicle FROM sla.vehicles WHERE request_id = ANY($1)`, ids)
+	if err != nil {
+		return err
+	}
+	var id events.RequestID
+	var vehicle string
+	_, err = pgx.ForEachRow(rows, []any{&id, &vehicle}, func() error {
+		of[id].vehicle = vehicle
+		return nil
+	})
+	return err
 }
 
 // keptCompensations reads what is owed and was booked for it, oldest first.
