@@ -203,6 +203,9 @@ func (p *pages) changeBatch(w http.ResponseWriter, r *http.Request, f finance) e
 		}
 		return err
 	}
+	if do == "results" && n < 0 {
+		do = "known"
+	}
 	return f.done(w, r, f.Base, do, n)
 }
 
@@ -284,7 +287,8 @@ func (f finance) fillFilter(in url.Values) (filter sla.FillFilter, err error) {
 	return filter, fault.InvalidFields(wrong)
 }
 
-// recordResults takes in a file of results.
+// recordResults takes in a file of results and says of how many payments; -1
+// when this very file was known.
 func (p *pages) recordResults(r *http.Request, f finance, id events.BatchID) (int, error) {
 	file, err := uploaded(r)
 	if err != nil {
@@ -296,7 +300,7 @@ func (p *pages) recordResults(r *http.Request, f finance, id events.BatchID) (in
 	}
 	_, known, err := p.Money.Record(r.Context(), f.By, id, results)
 	if known {
-		return 0, err
+		return -1, err
 	}
 	return len(results.Lines), err
 }

@@ -76,12 +76,11 @@ func (p *pages) takeTold(w http.ResponseWriter, r *http.Request, f finance) erro
 	if err == nil {
 		_, known, err = p.Money.Reconcile(r.Context(), f.By, told)
 	}
-	switch n := len(told.Lines); {
+	switch {
+	case err == nil && known:
+		return f.done(w, r, "/finance/days/"+f.Day(day), "known", -1)
 	case err == nil:
-		if known {
-			n = 0
-		}
-		return f.done(w, r, "/finance/days/"+f.Day(day), "told", n)
+		return f.done(w, r, "/finance/days/"+f.Day(day), "told", len(told.Lines))
 	case f.refused(err, in):
 		return p.days(w, r, f)
 	}

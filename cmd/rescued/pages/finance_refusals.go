@@ -47,6 +47,9 @@ func (t text) financeMend(wrong fault.Field) string {
 	if said == "" {
 		said = orElse(mendsZH[wrong.Code], wrong.Detail)
 	}
+	if with, ok := figuresZH[wrong.Code]; ok && with.in.MatchString(wrong.Detail) {
+		said = with.in.ReplaceAllString(wrong.Detail, with.zh)
+	}
 	return place + orElse(fieldsZH[name], name) + "：" + said
 }
 
@@ -94,6 +97,20 @@ var fieldsZH = map[string]string{
 	"reason": "理由", "title": "批次名称", "total": "总金额", "lines": "笔数", "paid": "成功部分", "paid_total": "成功金额", "file": "文件", "heading": "文件首行",
 	"name": "文件名", "reference": "付款参考号", "amount": "金额", "outcome": "结果", "paid_on": "付款日", "month": "月份", "state": "状态", "at": "时间", "from": "起", "to": "止",
 	"up_to": "单笔上限", "provider": "服务商", "fapiao_number": "发票号码", "tax_pct": "税率", "how": "结算方式", "source": "来源", "day": "营业日", "cursor": "翻页位置", "zone": "时区", "by": "分类", "history": "历史导入",
+}
+
+// figuresZH say a mend with the figures that the API's sentence has. Should
+// that sentence change, the mend is said without them.
+var figuresZH = map[string]struct {
+	in *regexp.Regexp
+	zh string
+}{
+	"total_differs":  {regexp.MustCompile(`^says (\d+) lines and (\S+), and (?:the lines|those paid) are (\d+) and (\S+)$`), "您填写 $1 笔、$2，文件中是 $3 笔、$4"},
+	"amount_differs": {regexp.MustCompile(`^is (\S+), and the payment is (\S+)$`), "文件为 $1，该笔付款为 $2"},
+	"other_batch":    {regexp.MustCompile(`^is a payment of (\S+); send it there$`), "属于批次 $1，请到那里录入"},
+	"duplicate":      {regexp.MustCompile(`^stands in line (\d+) too$`), "与第 $1 行重复"},
+	"told_before":    {regexp.MustCompile(`^was told by (\S+)$`), "已在对账文件 $1 中出现过"},
+	"other_day":      {regexp.MustCompile(`^is (\S+), and the statement is of (\S+)$`), "是 $1 的付款，而对账文件是 $2 的"},
 }
 
 // mendsZH are the mends, by field and code or by code alone. What is not here

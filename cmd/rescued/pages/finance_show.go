@@ -177,6 +177,9 @@ func (f finance) Areas() []geo.Area {
 // MayAct reports whether the reader is of finance: who gives commands there.
 func (f finance) MayAct() bool { return f.By.Is(events.RoleFinance) }
 
+// ReadsPromises reports whether the reader may look at any rescue's promise.
+func (f finance) ReadsPromises() bool { return f.By.Is(promiseReaders...) }
+
 // is reports whether an actor, as the books have it, is the reader.
 func (f finance) is(actor string) bool { return actor == f.By.String() }
 

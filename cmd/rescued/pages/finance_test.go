@@ -184,7 +184,18 @@ func TestTwoPersonsTakeABatchThroughByTheirButtons(t *testing.T) {
 	require.Contains(t, off.says(), "Some things need correcting; nothing was done")
 	require.Contains(t, off.says(), "paid says 2 lines")
 	require.EqualValues(t, 0, d.balance(sla.Cash), "nothing was booked")
+	chinese := d.open(lin, batch.Path)
+	chinese.lang = "zh"
+	other := strings.Replace(file, fen(sla.Fen(2000))+",2026", "20.01,2026", 1)
+	off = chinese.press("results", "file", other, "lines", "3", "total", fen(owed+1), "paid_lines", "2", "paid_total", fen(paid+1))
+	require.Contains(t, off.says(), "什么都没有执行")
+	require.Contains(t, off.says(), "行 金额：文件为 ¥20.01，该笔付款为 ¥20.00")
+	off = chinese.press("results", "file", file, "lines", "3", "total", fen(owed), "paid_lines", "2", "paid_total", fen(paid+1))
+	require.Contains(t, off.says(), "成功部分：您填写 2 笔、"+(paid+1).String()+"，文件中是 2 笔、"+paid.String())
+	off.lang = "en"
 	batch = off.press("results", "file", file, "paid_total", fen(paid))
+	known := off.press("results", "file", file, "paid_total", fen(paid))
+	require.Contains(t, known.says(), "This very file was taken in before")
 	require.Contains(t, batch.says(), "3 results are recorded")
 	require.Equal(t, -paid, d.balance(sla.Cash))
 	bounced := d.open(lin, batch.Path+"?lines=bounced")

@@ -78,7 +78,7 @@ var financeWords = map[string]words{
 	"batch_lines": {"付款明细", "Payments"}, "no_lines": {"没有符合条件的付款。", "No payment fits."}, "reference": {"付款参考号", "Reference"},
 	"done_open": {"批次已新建。", "The batch is open."}, "done_fill": {"已加入 {n} 笔。", "{n} were added."}, "done_add": {"已加入。", "It was added."}, "done_remove": {"已移出。", "It was removed."}, "done_seal": {"批次已封存，等待第二人批准。", "The batch is sealed and waits for a second person."},
 	"done_reject": {"批次已驳回，其中的赔付可列入其他批次。", "The batch is rejected; its compensations wait for another."}, "done_discard": {"批次已放弃，其中的赔付可列入其他批次。", "The batch is given up; its compensations wait for another."},
-	"done_submit": {"已提交付款，指令稍后发出。", "Submitted; it is handed over shortly."}, "done_resend": {"将重新发送。", "It will be sent again."}, "done_settle": {"批次已结清。", "The batch is settled."}, "done_results": {"已录入 {n} 笔结果（0 表示同一文件已录入过）。", "{n} results are recorded (0: this very file was known)."},
+	"done_submit": {"已提交付款，指令稍后发出。", "Submitted; it is handed over shortly."}, "done_resend": {"将重新发送。", "It will be sent again."}, "done_settle": {"批次已结清。", "The batch is settled."}, "done_results": {"已录入 {n} 笔结果。", "{n} results are recorded."}, "done_known": {"同一文件已经录入过，没有改变任何内容。", "This very file was taken in before; nothing has changed."},
 
 	"title_statements": {"服务商对账单", "Statements"}, "provider": {"服务商", "Provider"}, "provider_rescues": {"{provider}（{n} 次救援）", "{provider} ({n} rescues)"}, "do_draft": {"生成 {month} 对账单", "Draw up its statement of {month}"},
 	"no_providers": {"这个月没有服务商的救援记录，无需对账单。", "No provider had a rescue in this month, so there is nothing to draw up."}, "no_statements": {"没有符合条件的对账单。", "No statement fits."},
@@ -105,7 +105,7 @@ var financeWords = map[string]words{
 	"day_unsigned": {"有差额：先处理差额，或由一人签认、另一人日结。", "It differs: settle that, or let one person sign for it and another close the day."}, "day_outdated": {"签认之后差额有变，须重新签认。", "What differs has changed since it was signed for; sign again."}, "not_signer": {"您签认了差额，须由第二人日结。", "You signed for the difference; a second person closes the day."},
 	"day_lines": {"四个清单", "The four lists"}, "no_day_lines": {"这个清单是空的。", "This list is empty."},
 	"kind_why_unknown": {"不是我方的付款", "no payment of ours"}, "kind_why_no_result": {"已提交，未录入结果", "sent, no result recorded"}, "kind_why_bounced": {"已退回", "bounced"}, "kind_why_another_day": {"在另一日：", "on another day:"},
-	"done_told": {"已录入 {n} 行（0 表示同一文件已录入过）。", "{n} lines are taken in (0: this very file was known)."}, "done_sign": {"差额已签认，须由另一人日结。", "Signed for; another person closes the day."}, "done_close": {"已日结，此后不再记入这一天。", "Closed: nothing is booked into it any more."},
+	"done_told": {"已录入 {n} 行。", "{n} lines are taken in."}, "done_sign": {"差额已签认，须由另一人日结。", "Signed for; another person closes the day."}, "done_close": {"已日结，此后不再记入这一天。", "Closed: nothing is booked into it any more."},
 	"task_sealed": {"批次待批准", "batches to approve"},
 
 	"state_accrued": {"待审批", "accrued"}, "state_disputed": {"争议中", "disputed"}, "state_approved": {"已批准", "approved"}, "state_batched": {"付款中", "in a batch"}, "state_paid": {"已付", "paid"}, "state_void": {"已作废", "void"},
