@@ -81,7 +81,7 @@ func TestWhoIsAtFaultIsCharged(t *testing.T) {
 			require.Equal(t, sla.Fen(500), b.Fen)
 		}
 	}
-	want := map[sla.Account]sla.Fen{sla.OwnerPayable: -5000, sla.CompensationExpense: 2250, sla.ProviderReceivable: 2250, sla.PartnerShare: 500, sla.PayoutClearing: 0, sla.Cash: 0}
+	want := map[sla.Account]sla.Fen{sla.OwnerPayable: -5000, sla.CompensationExpense: 2250, sla.ProviderReceivable: 2250, sla.PartnerShare: 500, sla.ServiceCost: 0, sla.ProviderPayable: 0, sla.PayoutClearing: 0, sla.Cash: 0}
 	require.Equal(t, want, r.balances())
 	r.seal()
 	r.clean()

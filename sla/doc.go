@@ -127,7 +127,11 @@
 // others what they bear, in the same transaction; a void reverses it. A
 // provider's charges stand on its monthly statement, each on one; what is
 // taken back while that is open leaves it, and afterwards is credited on the
-// next. What anybody takes away as a file is an [Export], and is recorded.
+// next. Its fees are booked as payable when the fapiao is recorded, gross of
+// tax; settling takes them and the charges off the books, each paid in money,
+// or set off with only the difference paid. What partners bear is booked, and
+// settled with them elsewhere. What anybody takes away as a file is an
+// [Export], and is recorded.
 //
 // # What counts
 //

@@ -47,7 +47,7 @@ type exportGuaranteesInput struct {
 
 type exportLedgerInput struct {
 	Exporting
-	Account        string                `query:"account" enum:"owner_payable,compensation_expense,provider_receivable,partner_share,payout_clearing,cash" doc:"Only transactions with a line on this account."`
+	Account        string                `query:"account" enum:"owner_payable,compensation_expense,provider_receivable,partner_share,service_cost,provider_payable,payout_clearing,cash" doc:"Only transactions with a line on this account."`
 	Kind           string                `query:"kind" maxLength:"40" doc:"Only those of this kind, such as accrual or void."`
 	CompensationID events.CompensationID `query:"compensation_id" doc:"Only those about this compensation."`
 	BatchID        events.BatchID        `query:"batch_id" doc:"Only those about this batch."`

@@ -22,13 +22,15 @@ const (
 	CompensationExpense Account = "compensation_expense" // what lateness costs the platform
 	ProviderReceivable  Account = "provider_receivable"  // charged back to providers
 	PartnerShare        Account = "partner_share"        // borne by partners
+	ServiceCost         Account = "service_cost"         // what providers earned by their services
+	ProviderPayable     Account = "provider_payable"     // of that, invoiced and not settled yet
 	PayoutClearing      Account = "payout_clearing"      // submitted for payment, result not known
 	Cash                Account = "cash"                 // money at the bank
 )
 
 // Accounts lists every account, for filters and documents.
 func Accounts() []Account {
-	return []Account{OwnerPayable, CompensationExpense, ProviderReceivable, PartnerShare, PayoutClearing, Cash}
+	return []Account{OwnerPayable, CompensationExpense, ProviderReceivable, PartnerShare, ServiceCost, ProviderPayable, PayoutClearing, Cash}
 }
 
 // entry is one line of a posting: positive debits the account, negative

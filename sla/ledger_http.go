@@ -28,7 +28,7 @@ type accountsOutput struct{ Body AccountsBody }
 type listTransactionsInput struct {
 	web.Listing
 	Totaling
-	Account        string                `query:"account" enum:"owner_payable,compensation_expense,provider_receivable,partner_share,payout_clearing,cash" doc:"Only those with a line on this account."`
+	Account        string                `query:"account" enum:"owner_payable,compensation_expense,provider_receivable,partner_share,service_cost,provider_payable,payout_clearing,cash" doc:"Only those with a line on this account."`
 	Kind           string                `query:"kind" maxLength:"40" doc:"Only those of this kind, such as accrual or void."`
 	CompensationID events.CompensationID `query:"compensation_id" doc:"Only those about this compensation."`
 	BatchID        events.BatchID        `query:"batch_id" doc:"Only those about this batch."`
@@ -37,7 +37,7 @@ type listTransactionsInput struct {
 }
 
 type movesInput struct {
-	Account Account   `path:"account" enum:"owner_payable,compensation_expense,provider_receivable,partner_share,payout_clearing,cash"`
+	Account Account   `path:"account" enum:"owner_payable,compensation_expense,provider_receivable,partner_share,service_cost,provider_payable,payout_clearing,cash"`
 	From    time.Time `query:"from" doc:"From this moment on; from the beginning when missing."`
 	To      time.Time `query:"to" doc:"To this moment, which is not included; to now when missing."`
 }

@@ -310,7 +310,7 @@ func requireBalance(t testing.TB, r *rig, owed sla.Fen) {
 	require.NoError(t, err)
 	require.Equal(t, map[sla.Account]sla.Fen{
 		sla.OwnerPayable: -owed, sla.CompensationExpense: owed,
-		sla.ProviderReceivable: 0, sla.PartnerShare: 0, sla.PayoutClearing: 0, sla.Cash: 0,
+		sla.ProviderReceivable: 0, sla.PartnerShare: 0, sla.ServiceCost: 0, sla.ProviderPayable: 0, sla.PayoutClearing: 0, sla.Cash: 0,
 	}, balances)
 }
 

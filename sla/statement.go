@@ -100,7 +100,7 @@ type Statement struct {
 	Version    int64
 
 	Services, Late int64 // lines of services, and how many of them were late
-	Fees           Fen   // earned by the services; they are paid outside this ledger
+	Fees           Fen   // earned by the services; payable once the fapiao is recorded
 	Charges        Fen   // charged back and standing, less credits; negative when more is credited
 	Disputed       int64 // lines in dispute
 
@@ -178,8 +178,8 @@ type Settlement struct {
 type SettledHow string
 
 const (
-	SettledPaid   SettledHow = "paid"    // the money came
-	SettledSetOff SettledHow = "set_off" // it was kept back from fees that are paid outside this ledger
+	SettledPaid   SettledHow = "paid"    // fees and charges were each paid in money
+	SettledSetOff SettledHow = "set_off" // the charges were kept back from the fees, and the difference paid
 )
 
 // Errors of statements.

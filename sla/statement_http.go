@@ -209,7 +209,7 @@ func (s *Service) registerStatements(api huma.API) {
 				return s.RecordFapiao(ctx, by, in.ID, seen, Fapiao{in.Body.FapiaoNumber, in.Body.TaxPct})
 			})
 		})
-	web.Register(api, statementOp("settleStatement", http.MethodPost, "/{id}/settle", "Settle a statement", "Cash is debited and the receivable credited, once."), money,
+	web.Register(api, statementOp("settleStatement", http.MethodPost, "/{id}/settle", "Settle a statement", "What was payable and receivable is gone from the books, once: each paid in money, or set off with only the difference paid."), money,
 		func(ctx context.Context, in *settleInput) (*statementOutput, error) {
 			return s.change(ctx, in.Precondition, func(by events.Actor, seen int64) (Statement, error) {
 				return s.SettleStatement(ctx, by, in.ID, seen, Settlement{in.Body.How, in.Body.Reference})

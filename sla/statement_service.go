@@ -3,6 +3,7 @@ package sla
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -78,24 +79,27 @@ func (s *Service) ConfirmStatement(ctx context.Context, by events.Actor, id even
 	}, events.RoleProvider)
 }
 
-// RecordFapiao notes the invoice that belongs to a confirmed statement; an
-// invoice belongs to one statement. Finance or its provider may.
+// RecordFapiao notes the invoice that belongs to a confirmed statement, and
+// books the fees it is for: a cost, payable to the provider. An invoice belongs
+// to one statement. Finance or its provider may.
 func (s *Service) RecordFapiao(ctx context.Context, by events.Actor, id events.StatementID, seen int64, f Fapiao) (Statement, error) {
 	f.Number = strings.Join(strings.Fields(f.Number), "")
 	if err := fault.InvalidFields(f.wrong()); err != nil {
 		return Statement{}, err
 	}
-	return s.changeStatement(ctx, by, id, seen, evInvoice, "", func(_ pgx.Tx, st *Statement, now time.Time) error {
+	return s.changeStatement(ctx, by, id, seen, evInvoice, "", func(tx pgx.Tx, st *Statement, now time.Time) error {
 		st.Fapiao, st.InvoicedBy, st.InvoicedAt = f, by.String(), now
-		return nil
+		return postStatement(ctx, tx, st.ID, "fees", "service_fees", by, now,
+			entry{ServiceCost, st.Fees}, entry{ProviderPayable, -st.Fees})
 	}, events.RoleFinance, events.RoleProvider)
 }
 
-// SettleStatement books that what a statement charges came in, as money or by
-// keeping it back from fees that are paid outside this ledger: in either case
-// the receivable is gone and cash is more by it. A statement that credits more
-// than it charges is settled the other way round, and one of nothing books
-// nothing. Finance may.
+// SettleStatement books that a statement is settled: nothing is payable to its
+// provider any more, and nothing receivable from it. Paid, the fees went out and
+// what was charged came in, each as money of its own; set off, what was charged
+// was kept back from the fees and only the difference was paid, to whichever
+// side it falls. A statement that credits more than it charges is settled the
+// other way round, and one of nothing books nothing. Finance may.
 func (s *Service) SettleStatement(ctx context.Context, by events.Actor, id events.StatementID, seen int64, how Settlement) (Statement, error) {
 	var wrong []fault.Field
 	if how.How != SettledPaid && how.How != SettledSetOff {
@@ -109,16 +113,28 @@ func (s *Service) SettleStatement(ctx context.Context, by events.Actor, id event
 	}
 	return s.changeStatement(ctx, by, id, seen, evSettle, how.Ref, func(tx pgx.Tx, st *Statement, now time.Time) error {
 		st.Settlement, st.SettledBy, st.SettledAt = how, by.String(), now
-		if st.Charges == 0 {
-			return nil
+		lines := []entry{{ProviderPayable, st.Fees}, {ProviderReceivable, -st.Charges}}
+		if how.How == SettledSetOff {
+			lines = append(lines, entry{Cash, st.Charges - st.Fees})
+		} else {
+			lines = append(lines, entry{Cash, -st.Fees}, entry{Cash, st.Charges})
 		}
-		p, err := newPosting(fmt.Sprintf("statement:%s:settlement", st.ID), "settlement_"+string(how.How), by, now,
-			entry{Cash, st.Charges}, entry{ProviderReceivable, -st.Charges})
-		if err != nil {
-			return err
-		}
-		return insertPostings(ctx, tx, p)
+		return postStatement(ctx, tx, st.ID, "settlement", "settlement_"+string(how.How), by, now, lines...)
 	}, events.RoleFinance)
+}
+
+// postStatement books what a statement comes to; lines of nothing are left out,
+// and nothing is booked when all are.
+func postStatement(ctx context.Context, tx pgx.Tx, id events.StatementID, what, kind string, by events.Actor, at time.Time, lines ...entry) error {
+	lines = slices.DeleteFunc(lines, func(e entry) bool { return e.fen == 0 })
+	if len(lines) == 0 {
+		return nil
+	}
+	p, err := newPosting(fmt.Sprintf("statement:%s:%s", id, what), kind, by, at, lines...)
+	if err != nil {
+		return err
+	}
+	return insertPostings(ctx, tx, p)
 }
 
 // changeStatement runs one command on a statement: who may, what the caller

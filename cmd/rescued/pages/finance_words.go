@@ -86,7 +86,7 @@ var financeWords = map[string]words{
 	"disputes_until": {"争议截止（含）", "Disputes until (included)"}, "fapiao": {"发票", "Fapiao"}, "lapses": {"截止时若无争议，自动确认。", "Without a dispute it is confirmed by itself when the window closes."},
 	"do_issue": {"发给服务商（开始争议期）", "Show it to the provider (opens the window for disputes)"}, "do_discard_statement": {"放弃草稿", "Give the draft up"}, "do_confirm": {"确认对账单", "Confirm the statement"}, "lines_disputed": {"还有争议未裁定。", "Lines are still in dispute."},
 	"fapiao_number": {"发票号码（20 位；旧式为代码加号码）", "Fapiao number (20 digits; older: code and number together)"}, "tax": {"税率", "Tax rate"}, "do_fapiao": {"登记发票", "Record the fapiao"},
-	"settled_how": {"结算方式", "Settled"}, "settled_paid": {"已收款", "paid"}, "settled_set_off": {"从服务费中扣抵", "set off against fees"}, "settled_reference": {"银行流水号，或扣抵对象", "Bank's reference, or what it was set off against"}, "do_settle_statement": {"结算", "Settle"},
+	"settled_how": {"结算方式", "Settled"}, "settled_paid": {"各自付款", "each paid in money"}, "settled_set_off": {"从服务费中扣抵", "set off against fees"}, "settled_reference": {"银行流水号，或扣抵对象", "Bank's reference, or what it was set off against"}, "do_settle_statement": {"结算", "Settle"},
 	"statement_lines": {"明细", "Lines"}, "no_statement_lines": {"没有符合条件的明细。", "No line fits."}, "line": {"行", "Line"}, "fault_pct": {"责任", "Fault"}, "disputed_because": {"异议：", "Disputed:"}, "decided_because": {"裁定：", "Decided:"}, "do_uphold_line": {"维持追偿", "The charge stands"}, "do_overturn_line": {"撤销追偿", "Take the charge back"},
 	"statement_draft": {"草稿", "draft"}, "statement_issued": {"已发出，可提出异议", "issued, open to disputes"}, "statement_confirmed": {"已确认", "confirmed"}, "statement_invoiced": {"已开票", "invoiced"}, "statement_settled": {"已结算", "settled"}, "statement_discarded": {"已放弃", "given up"},
 	"statement_step_draft": {"生成", "Drawn up"}, "statement_step_issue": {"发出", "Issued"}, "statement_step_confirm": {"确认", "Confirmed"}, "statement_step_invoice": {"登记发票", "Fapiao recorded"}, "statement_step_settle": {"结算", "Settled"},
@@ -115,6 +115,6 @@ var financeWords = map[string]words{
 	"kind_accrual": {"计提", "accrual"}, "kind_void": {"作废", "void"}, "kind_payout": {"提交付款", "payout"}, "kind_paid": {"付款成功", "paid"}, "kind_bounce": {"退回", "bounce"}, "kind_chargeback": {"追偿", "chargeback"}, "kind_chargeback_reversal": {"追偿冲回", "chargeback reversed"},
 	"kind_provider": {"服务商", "provider"}, "kind_partner": {"合作方", "partner"},
 	"account_owner_payable": {"应付车主赔付款", "Owed to owners"}, "account_compensation_expense": {"迟到赔付支出", "Compensation expense"}, "account_provider_receivable": {"应收服务商追偿款", "Charged back to providers"},
-	"account_partner_share": {"应收合作方分担款", "Borne by partners"}, "account_payout_clearing": {"付款在途", "Payments on their way"}, "account_cash": {"银行存款", "Cash"},
+	"account_partner_share": {"应收合作方分担款", "Borne by partners"}, "account_service_cost": {"救援服务成本", "Service fees of providers"}, "account_provider_payable": {"应付服务商服务费", "Service fees owed to providers"}, "account_payout_clearing": {"付款在途", "Payments on their way"}, "account_cash": {"银行存款", "Cash"},
 	"role_owner": {"车主", "owner"}, "role_crew": {"救援人员", "crew"}, "role_provider": {"服务商", "provider"}, "role_partner": {"合作方", "partner"}, "role_operator": {"调度员", "operator"}, "role_finance": {"财务", "finance"}, "role_admin": {"管理员", "administrator"}, "role_system": {"系统", "system"},
 }
