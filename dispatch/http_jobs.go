@@ -39,17 +39,36 @@ func (in reasonInput) version() (int64, error) {
 	return web.IfMatch(in.IfMatch)
 }
 
+type releaseInput struct {
+	ID      events.RequestID `path:"id"`
+	IfMatch string           `header:"If-Match" doc:"The ETag you saw; leave it out to act on any version."`
+	Body    struct {
+		Cause  ReleaseCause `json:"cause,omitempty" doc:"What the crew is taken off for, by which lost time is put down; the desk alone says it. Left out, what the crew's side gives back is theirs, and what the desk takes away the platform's."`
+		Reason string       `json:"reason" doc:"Why, in words."`
+	}
+}
+
+// Resolve implements huma.Resolver.
+func (in *releaseInput) Resolve(ctx huma.Context) []error {
+	_, err := checkRelease(in.Body.Reason, in.Body.Cause)
+	return alsoWrong(ctx, err)
+}
+
 type reassignInput struct {
 	ID events.RequestID `path:"id"`
 	web.Precondition
 	Body struct {
 		CrewID events.CrewID `json:"crew_id,omitzero" doc:"Who is to be asked; left out, matching decides."`
+		Cause  ReleaseCause  `json:"cause,omitempty" doc:"What the crew that has it is taken off for; left out, it is the desk's choice."`
 		Reason string        `json:"reason" doc:"Why, in words."`
 	}
 }
 
 // Resolve implements huma.Resolver.
-func (in *reassignInput) Resolve(ctx huma.Context) []error { return wrongReason(ctx, in.Body.Reason) }
+func (in *reassignInput) Resolve(ctx huma.Context) []error {
+	_, err := checkRelease(in.Body.Reason, in.Body.Cause)
+	return alsoWrong(ctx, err)
+}
 
 type arriveInput struct {
 	ID   events.RequestID `path:"id"`
@@ -98,7 +117,7 @@ func (a *API) jobRoutes(api huma.API) {
 	web.Register(api, command("cancel", "cancelRequest", "Call a request off"),
 		web.Only(events.RoleOwner, events.RolePartner, events.RoleOperator, events.RoleAdmin), a.reasoned(a.svc.Cancel))
 	web.Register(api, command("release", "releaseRequest", "Take the crew off; the request is open again"),
-		web.Only(crewSideRoles...), a.reasoned(a.svc.Release))
+		web.Only(crewSideRoles...), a.release)
 	web.Register(api, command("reassign", "reassignRequest", "Give a request to another crew; needs If-Match"),
 		web.Only(staffRoles...), a.reassign)
 	web.Register(api, command("depart", "departForRequest", "The crew has set out"),
@@ -147,12 +166,21 @@ func (a *API) reasoned(command func(context.Context, events.Actor, events.Reques
 	}
 }
 
+func (a *API) release(ctx context.Context, in *releaseInput) (*requestOutput, error) {
+	version, err := (reasonInput{IfMatch: in.IfMatch}).version()
+	if err != nil {
+		return nil, err
+	}
+	r, err := a.svc.ReleaseFor(ctx, caller(ctx), in.ID, in.Body.Cause, in.Body.Reason, version)
+	return a.answer(ctx, r, err)
+}
+
 func (a *API) reassign(ctx context.Context, in *reassignInput) (*requestOutput, error) {
 	version, err := in.Version()
 	if err != nil {
 		return nil, err
 	}
-	r, err := a.svc.Reassign(ctx, caller(ctx), in.ID, in.Body.CrewID, in.Body.Reason, version)
+	r, err := a.svc.ReassignFor(ctx, caller(ctx), in.ID, in.Body.CrewID, in.Body.Cause, in.Body.Reason, version)
 	return a.answer(ctx, r, err)
 }
 

@@ -24,6 +24,9 @@ func (WeightClass) Schema(huma.Registry) *huma.Schema { return vocabulary(Weight
 // Schema implements huma.SchemaProvider.
 func (Outcome) Schema(huma.Registry) *huma.Schema { return vocabulary(Outcomes()) }
 
+// Schema implements huma.SchemaProvider.
+func (ReleaseCause) Schema(huma.Registry) *huma.Schema { return vocabulary(ReleaseCauses()) }
+
 func vocabulary[T ~string](of []T) *huma.Schema {
 	known := mapped(of, func(word T) string { return string(word) })
 	return &huma.Schema{Type: huma.TypeString, Description: "One of " + strings.Join(known, ", ") + ".", Examples: []any{known[0]}}

@@ -112,17 +112,27 @@ func (s *Service) retract(ctx context.Context, tx pgx.Tx, m moment, j *job, reas
 
 // Release takes the crew off a request, which is open again; that crew is not
 // asked for it again. The crew itself, its provider or staff may do so.
-func (s *Service) Release(ctx context.Context, by events.Actor, id events.RequestID, reason string, version int64) (r Request, err error) {
+func (s *Service) Release(ctx context.Context, by events.Actor, id events.RequestID, reason string, version int64) (Request, error) {
+	return s.ReleaseFor(ctx, by, id, "", reason, version)
+}
+
+// ReleaseFor is Release with a cause, which staff alone names: nobody puts his
+// own fault down to others.
+func (s *Service) ReleaseFor(ctx context.Context, by events.Actor, id events.RequestID, cause ReleaseCause, reason string, version int64) (r Request, err error) {
 	defer fault.Wrap(&err, "release %s", id)
-	if reason, err = checkReason(reason); err != nil {
+	if reason, err = checkRelease(reason, cause); err != nil {
 		return Request{}, err
 	}
-	return s.change(ctx, by, id, version, andStaff(events.RoleCrew, events.RoleProvider), func(tx pgx.Tx, m moment, j *job) error {
-		return s.release(ctx, tx, m, j, reason)
+	may := andStaff(events.RoleCrew, events.RoleProvider)
+	if cause != "" {
+		may = staff
+	}
+	return s.change(ctx, by, id, version, may, func(tx pgx.Tx, m moment, j *job) error {
+		return s.release(ctx, tx, m, j, cause, reason)
 	})
 }
 
-func (s *Service) release(ctx context.Context, tx pgx.Tx, m moment, j *job, reason string) error {
+func (s *Service) release(ctx context.Context, tx pgx.Tx, m moment, j *job, cause ReleaseCause, reason string) error {
 	if j.crew == nil {
 		if _, err := RequestLife.Next(j.State, RequestRelease); err != nil {
 			return err
@@ -130,7 +140,7 @@ func (s *Service) release(ctx context.Context, tx pgx.Tx, m moment, j *job, reas
 		return ErrNoCrewBound
 	}
 	released := events.RequestReleased{
-		RequestID: j.ID, Area: string(j.Area), CrewID: j.crew.ID, ReleasedAt: m.at, Reason: reason, FromState: string(j.State),
+		RequestID: j.ID, Area: string(j.Area), CrewID: j.crew.ID, ReleasedAt: m.at, Reason: reason, FromState: string(j.State), Cause: string(cause),
 	}
 	j.unbind()
 	j.Reason, j.ReleasedAt = reason, &m.at
@@ -143,9 +153,14 @@ func (s *Service) release(ctx context.Context, tx pgx.Tx, m moment, j *job, reas
 // Reassign takes a request from the crew that has it, or withdraws the offer
 // that is out, and offers it to another: to the crew named, or, when none is,
 // to whom matching finds. A crew is never asked twice for one request.
-func (s *Service) Reassign(ctx context.Context, by events.Actor, id events.RequestID, to events.CrewID, reason string, version int64) (r Request, err error) {
+func (s *Service) Reassign(ctx context.Context, by events.Actor, id events.RequestID, to events.CrewID, reason string, version int64) (Request, error) {
+	return s.ReassignFor(ctx, by, id, to, "", reason, version)
+}
+
+// ReassignFor is Reassign with what the crew that had it was taken off for.
+func (s *Service) ReassignFor(ctx context.Context, by events.Actor, id events.RequestID, to events.CrewID, cause ReleaseCause, reason string, version int64) (r Request, err error) {
 	defer fault.Wrap(&err, "reassign %s", id)
-	if reason, err = checkReason(reason); err != nil {
+	if reason, err = checkRelease(reason, cause); err != nil {
 		return Request{}, err
 	}
 	var next *Crew
@@ -159,7 +174,7 @@ func (s *Service) Reassign(ctx context.Context, by events.Actor, id events.Reque
 		case pending != nil:
 			err = s.lapse(ctx, tx, m, &j.Request, j.crew, pending, OfferWithdraw, reason)
 		case j.crew != nil:
-			err = s.release(ctx, tx, m, j, reason)
+			err = s.release(ctx, tx, m, j, cause, reason)
 		case !j.State.Waits():
 			_, err = RequestLife.Next(j.State, RequestRelease)
 		}

@@ -209,6 +209,9 @@ func TestReleaseAndReassign(t *testing.T) {
 	require.Equal(t, dispatch.RequestOffered, r.State)
 	require.Equal(t, dispatch.CrewHeld, w.crewNow(c).State)
 
+	_, err = w.ReassignFor(w.ctx, desk, r.ID, events.CrewID{}, "whim", "", 0)
+	require.ErrorContains(t, err, "cause")
+	require.ErrorContains(t, err, "reason")
 	r, err = w.Reassign(w.ctx, desk, r.ID, events.CrewID{}, "no answer on the radio", 0)
 	require.NoError(t, err)
 	require.Equal(t, dispatch.RequestOpen, r.State)
@@ -279,4 +282,39 @@ func TestEverybodySeesHisOwn(t *testing.T) {
 	crews, err := w.Crews(w.ctx, provider, dispatch.CrewFilter{})
 	require.NoError(t, err)
 	require.Len(t, crews, 2)
+}
+
+// TestTheDeskSaysWhatACrewWasTakenOffFor: what it names is told with the
+// release; a crew names no cause of its own.
+func TestTheDeskSaysWhatACrewWasTakenOffFor(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	cause := func(id events.RequestID) (told []string) {
+		stream, err := events.ReadStream(w.ctx, w.pool, id.String(), 1000)
+		require.NoError(t, err)
+		for _, env := range stream {
+			if env.Type == (events.RequestReleased{}).EventType() {
+				ev, err := events.Decode[events.RequestReleased](env)
+				require.NoError(t, err)
+				told = append(told, ev.Cause)
+			}
+		}
+		return told
+	}
+	a := w.crew(1000)
+	r := w.assigned(a)
+	_, err := w.ReleaseFor(w.ctx, as(a), r.ID, dispatch.CauseOwner, "he wants another", 0)
+	require.ErrorIs(t, err, dispatch.ErrForbidden)
+	r, err = w.ReleaseFor(w.ctx, desk, r.ID, dispatch.CauseOwner, "he wants another", 0)
+	require.NoError(t, err)
+	require.Equal(t, []string{"owner"}, cause(r.ID))
+
+	b := w.crew(1500)
+	offers := w.match(r)
+	require.Len(t, offers, 1)
+	r, err = w.Accept(w.ctx, as(b), offers[0].ID)
+	require.NoError(t, err)
+	_, err = w.ReassignFor(w.ctx, desk, r.ID, events.CrewID{}, dispatch.CauseCrew, "no answer on the radio", r.Version)
+	require.NoError(t, err)
+	require.Equal(t, []string{"owner", "crew"}, cause(r.ID))
 }

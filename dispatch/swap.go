@@ -334,7 +334,7 @@ func (s *Service) unhand(ctx context.Context, tx pgx.Tx, m moment, r *Request, c
 		return s.lapse(ctx, tx, m, r, c, pending, OfferWithdraw, ReasonSwapped)
 	}
 	j := job{Request: *r, crew: c}
-	err := s.release(ctx, tx, m, &j, ReasonSwapped)
+	err := s.release(ctx, tx, m, &j, CauseChoice, ReasonSwapped)
 	*r = j.Request
 	return err
 }

@@ -64,7 +64,7 @@ func samples() []events.Event {
 		events.CrewArrived{RequestID: req, Area: area, CrewID: crew, ArrivedAt: after(50 * time.Minute), Source: "gps",
 			Evidence: events.ArrivalEvidence{GPSAt: pAfter(50 * time.Minute), OwnerAt: pAfter(51 * time.Minute), ClaimedAt: pAfter(52 * time.Minute),
 				OperatorAt: pAfter(53 * time.Minute), FixMetres: ptr(40), FixAgeS: ptr(12), Note: "dwell of 30 s"}},
-		events.RequestReleased{RequestID: req, Area: area, CrewID: crew, ReleasedAt: after(5 * time.Minute), Reason: "breakdown", FromState: "en_route"},
+		events.RequestReleased{RequestID: req, Area: area, CrewID: crew, ReleasedAt: after(5 * time.Minute), Reason: "breakdown", FromState: "en_route", Cause: "crew"},
 		events.RequestCancelled{RequestID: req, Area: area, CancelledAt: after(6 * time.Minute), Reason: "solved", FromState: "assigned", CrewID: &crew},
 		events.RequestFinished{RequestID: req, Area: area, CrewID: crew, FinishedAt: after(80 * time.Minute), Outcome: "towed"},
 		events.RequestWarned{RequestID: req, Area: area, CrewID: &crew, ExpectedAt: pAfter(52 * time.Minute), DueAt: promise.DueAt, WarnedAt: after(20 * time.Minute),

@@ -191,6 +191,7 @@ type RequestReleased struct {
 	ReleasedAt time.Time `json:"released_at"`
 	Reason     string    `json:"reason"`
 	FromState  string    `json:"from_state"`
+	Cause      string    `json:"cause,omitempty"` // crew, owner or choice, where the desk says what it was for
 }
 
 // RequestCancelled: the owner or somebody for him called it off.

@@ -88,8 +88,9 @@ func (a Attribution) Pct(id events.ProviderID) int {
 // The wait is cut into phases, and each phase is allowed some time. What it
 // took beyond is lost, to the platform while nobody was bound and to the
 // crew's provider while one was; a crew that did not come loses all the time
-// it had the request, to its provider if it gave it back and to the platform
-// if the platform took it away. Time in which the clock stood still is
+// it had the request: to its provider if it gave it back or could not go on, to
+// the owner if he asked for another, and to the platform if the platform took it
+// away by its own choice. Time in which the clock stood still is
 // nobody's. Something outside outranks whoever had the request: what is lost
 // while the owner or an authority held things up beyond the longest pause,
 // while a road was closed, under a grave weather alert or in storm mode, or on
@@ -171,6 +172,13 @@ var (
 	}
 )
 
+// reassignWords say on whose account a crew that had the request did not come.
+var reassignWords = map[Party]Words{
+	PartyProvider: {"救援人员退出", "the crew gave it back or could not go on"},
+	PartyOwner:    {"车主要求换人", "the owner asked for another crew"},
+	PartyPlatform: {"平台改派", "the platform sent another"},
+}
+
 // explain tells the figures in words.
 func (a Attribution) explain() []events.Reason {
 	var lines []events.Reason
@@ -180,6 +188,9 @@ func (a Attribution) explain() []events.Reason {
 		en := fmt.Sprintf("%s took %s, %s allowed", w.EN, spanEN(took), spanEN(allowed))
 		if ph.AllowedS < 0 {
 			zh, en = fmt.Sprintf("%s用时 %s，无预计时间可比", w.ZH, spanZH(took)), fmt.Sprintf("%s took %s, nothing known to measure it by", w.EN, spanEN(took))
+		}
+		if why, told := reassignWords[ph.party]; told && ph.Kind == PhaseReassign {
+			zh, en = zh+"（"+why.ZH+"）", en+" ("+why.EN+")"
 		}
 		if ph.LostS > 0 {
 			zh, en = zh+"，超出 "+spanZH(lost), en+", over by "+spanEN(lost)

@@ -68,8 +68,13 @@ func phasesOf(facts []Fact, rule AttributionRule, started, stopped time.Time) []
 			}
 			continue
 		}
-		if release != nil && (release.By == events.RoleCrew || release.By == events.RoleProvider) {
-			party = PartyProvider
+		if release != nil {
+			switch release.By {
+			case events.RoleCrew, events.RoleProvider:
+				party = PartyProvider
+			case events.RoleOwner:
+				party = PartyOwner
+			}
 		}
 		// What binding another crew may take is lost by whoever made it
 		// necessary; what it takes beyond that, by the platform.

@@ -82,6 +82,10 @@ func TestFaultIsWhoseTimeWasLost(t *testing.T) {
 			[]sla.Fact{assignedFact(crewB, provB, minute(2), minute(20)), gaveBack(events.RoleSystem), assignedFact(crewA, provA, minute(26), minute(60)), departedFact(crewA, minute(28)), came},
 			[]part{{sla.PartyPlatform, events.ProviderID{}, 100}},
 		},
+		"the owner asked for another crew": {
+			[]sla.Fact{assignedFact(crewB, provB, minute(2), minute(20)), gaveBack(events.RoleOwner), assignedFact(crewA, provA, minute(26), minute(60)), departedFact(crewA, minute(28)), came},
+			[]part{{sla.PartyOwner, events.ProviderID{}, 96}, {sla.PartyPlatform, events.ProviderID{}, 4}},
+		},
 		"a storm over half of what the drive took too long": { // drive allowed to minute 30, storm from 45
 			[]sla.Fact{assignedFact(crewA, provA, minute(1), minute(24)), departedFact(crewA, minute(2)), came,
 				{Kind: sla.FactCondition, Source: string(sla.WeatherAlert), Level: "red", At: minute(45), Until: minute(300)}},
@@ -215,3 +219,40 @@ func TestAttributionIsChecked(t *testing.T) {
 	require.ErrorContains(t, err, "attribution.mislocated_m")
 	require.ErrorContains(t, err, "attribution.weather_level")
 }
+
+// TestAReleaseIsPutDownToWhomTheDeskNames takes a crew off for each cause the
+// desk can name, and by each side without one.
+func TestAReleaseIsPutDownToWhomTheDeskNames(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	for _, c := range []struct {
+		by    events.Actor
+		cause string
+		party sla.Party
+		words bothWords
+	}{
+		{operator, "crew", sla.PartyProvider, bothWords{"（救援人员退出）", " (the crew gave it back or could not go on)"}},
+		{operator, "owner", sla.PartyOwner, bothWords{"（车主要求换人）", " (the owner asked for another crew)"}},
+		{operator, "choice", sla.PartyPlatform, bothWords{"（平台改派）", " (the platform sent another)"}},
+		{operator, "", sla.PartyPlatform, bothWords{"（平台改派）", " (the platform sent another)"}},
+		{crew, "", sla.PartyProvider, bothWords{"（救援人员退出）", " (the crew gave it back or could not go on)"}},
+	} {
+		id := events.NewID[events.RequestID]()
+		released := wrap(events.RequestReleased{RequestID: id, Area: "cn-3301", CrewID: crewB, ReleasedAt: minute(22), Reason: "words for people", FromState: "en_route", Cause: c.cause})
+		released.Actor = c.by
+		r.must(r.open(id, "urban"),
+			events.RequestAssigned{RequestID: id, Area: "cn-3301", CrewID: crewB, ProviderID: provB, AssignedAt: minute(2), ExpectedAt: minute(20)})
+		require.NoError(t, r.deliver(released))
+		r.must(events.RequestAssigned{RequestID: id, Area: "cn-3301", CrewID: crewA, ProviderID: provA, AssignedAt: minute(24), ExpectedAt: minute(60)},
+			events.CrewDeparted{RequestID: id, Area: "cn-3301", CrewID: crewA, DepartedAt: minute(25)}, arrivedEvent(id, crewA, minute(60)))
+		a, err := r.Attribution(t.Context(), finance, id)
+		require.NoError(t, err)
+		require.Equal(t, c.party, a.Faults[0].Party, "%s by %s", c.cause, c.by)
+		require.Equal(t, 100, a.Faults[0].Pct)
+		require.Equal(t, "改派用时 22 分，允许 0 秒"+c.words.zh+"，超出 22 分", a.Reasons[1].ZH)
+		require.Equal(t, "Reassignment took 22 min, 0 s allowed"+c.words.en+", over by 22 min", a.Reasons[1].EN)
+	}
+}
+
+// bothWords are both languages of a sentence.
+type bothWords struct{ zh, en string }

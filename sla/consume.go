@@ -89,7 +89,7 @@ func factsTold(env events.Envelope) (id events.RequestID, facts []Fact, tells bo
 		if facts[i].At.Before(time.Unix(0, 0)) {
 			return id, nil, true, errNoTime
 		}
-		if facts[i].Kind == FactReleased {
+		if facts[i].Kind == FactReleased && facts[i].By == "" {
 			facts[i].By = env.Actor.Role // whoever took the crew off it bears the time that is lost by it
 		}
 	}
@@ -112,7 +112,7 @@ var tellings = map[string]func(events.Envelope) (events.RequestID, []Fact, error
 	}),
 	events.CrewArrived{}.EventType(): tellingAll(func(ev events.CrewArrived) (events.RequestID, []Fact) { return ev.RequestID, proofsOf(ev) }),
 	events.RequestReleased{}.EventType(): telling(func(ev events.RequestReleased) (events.RequestID, Fact) {
-		return ev.RequestID, Fact{Kind: FactReleased, At: ev.ReleasedAt, Crew: ev.CrewID, Source: ev.FromState}
+		return ev.RequestID, Fact{Kind: FactReleased, At: ev.ReleasedAt, Crew: ev.CrewID, Source: ev.FromState, By: causedBy[ev.Cause]}
 	}),
 	events.RequestCancelled{}.EventType(): telling(func(ev events.RequestCancelled) (events.RequestID, Fact) {
 		return ev.RequestID, Fact{Kind: FactCancelled, At: ev.CancelledAt}
@@ -121,6 +121,11 @@ var tellings = map[string]func(events.Envelope) (events.RequestID, []Fact, error
 		return ev.RequestID, Fact{Kind: FactFinished, At: ev.FinishedAt, Crew: ev.CrewID, Source: ev.Outcome}
 	}),
 }
+
+// causedBy is on whose account a crew was taken off, where the desk says what
+// for: it could not go on, or the owner asked for another. The desk's own choice
+// is put down to the desk, as is what it gives no cause for.
+var causedBy = map[string]events.Role{"crew": events.RoleCrew, "owner": events.RoleOwner}
 
 func telling[E events.Event](read func(E) (events.RequestID, Fact)) func(events.Envelope) (events.RequestID, []Fact, error) {
 	return tellingAll(func(ev E) (events.RequestID, []Fact) {

@@ -21,7 +21,7 @@ const (
 	FactAssigned  FactKind = "assigned"  // the crew took it; Until is its expected arrival, Provider whose crew it is
 	FactDeparted  FactKind = "departed"  // the crew set out
 	FactArrived   FactKind = "arrived"   // help was there, proven; Source says by what
-	FactReleased  FactKind = "released"  // the crew no longer has it; Source is the state it was in, By who took or gave it back
+	FactReleased  FactKind = "released"  // the crew no longer has it; Source is the state it was in, By on whose account: who took or gave it back, or whom the desk put it down to
 	FactCancelled FactKind = "cancelled" // it was called off
 	FactFinished  FactKind = "finished"  // the crew reported the end of its work; Source is the outcome
 )
