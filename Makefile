@@ -66,6 +66,11 @@ bench-warning: DEMAND := $(or $(DEMAND),cmd/rescued/sim/testdata/montgomery_2016
 bench-warning: build ## measure the early warning on real calls: [DEMAND=calls.csv.gz], a storm month by default; writes deploy/promise-warning.md
 	@$(BIN) replay warn --demand "$(DEMAND)" --believed-min 20,40 --believed-kmh 24,36 --out deploy/promise-warning.md
 
+.PHONY: closing
+closing: toolchain ## close a real month as finance does, from its calls to its last fen; prints the statement and writes deploy/closing.md
+	@out=$$($(GO) test ./cmd/rescued -run '^TestAMonthIsClosed$$' -count=1 -args -closing 2>&1) || { echo "$$out" >&2; exit 1; }
+	@cat deploy/closing.md
+
 .PHONY: clean
 clean: ## remove what was built; never touches data
 	rm -rf bin

@@ -45,22 +45,32 @@ type answer struct {
 
 func (a answer) String() string { return fmt.Sprintf("%d %s", a.status, a.body) }
 
-// ask makes one call to one address. in is JSON, or nil for no body.
+// raw is a body that is sent as it is.
+type raw struct {
+	media string
+	bytes []byte
+}
+
+// ask makes one call to one address. in is raw, or becomes JSON; nil is no body.
 func (c client) ask(ctx context.Context, base, method, path string, in any, header ...string) (answer, error) {
 	var body io.Reader
-	if in != nil {
-		raw, err := json.Marshal(in)
+	sent, as := in.(raw)
+	switch {
+	case as:
+		body = bytes.NewReader(sent.bytes)
+	case in != nil:
+		text, err := json.Marshal(in)
 		if err != nil {
 			return answer{}, err
 		}
-		body = bytes.NewReader(raw)
+		sent.media, body = "application/json", bytes.NewReader(text)
 	}
 	req, err := http.NewRequestWithContext(ctx, method, base+path, body)
 	if err != nil {
 		return answer{}, err
 	}
 	if in != nil {
-		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Content-Type", sent.media)
 	}
 	if c.token != "" {
 		req.Header.Set("Authorization", "Bearer "+c.token)

@@ -65,7 +65,7 @@ func (c exportCmd) Run(a *app) error {
 // writeExport writes an order to a file, or to standard output for "-".
 func writeExport(a *app, path string, order sla.ExportOrder) error {
 	return withDatabase(a, func(_ Config, pool *pgxpool.Pool) error {
-		s := sla.New(pool, sla.Config{Now: wallClock().Now})
+		s := sla.New(pool, sla.Config{Now: a.clock.Now})
 		return whole(a, path, func(w io.Writer) error {
 			x, err := s.Export(a.ctx, commandLine(), order, w)
 			if err != nil {

@@ -57,7 +57,7 @@ func (c importHistoryCmd) Run(a *app) error {
 		if err != nil {
 			return err
 		}
-		now := wallClock().Now
+		now := a.clock.Now
 		key, err := web.NewTokens(pool, now).Secret(a.ctx, "tracking-links") // as the service has it, so that one car is one car
 		if err != nil {
 			return err
@@ -273,8 +273,8 @@ func tellImport(out io.Writer, imp sla.Import, found bool) {
 	case !found:
 		fmt.Fprintln(out, "nothing was added")
 	case imp.State == sla.ImportPrepared:
-		fmt.Fprintf(out, "%s is prepared by %s: %d rescues, %d late, %s; nothing accrues until somebody else of finance approves (POST /v1/imports/%s/approve)\n",
-			imp.ID, imp.PreparedBy, imp.Rescues, imp.Late, imp.Owed, imp.ID)
+		fmt.Fprintf(out, "%s is prepared by %s: %d rescues, %d late, %s; nothing accrues until somebody else of finance approves (POST /v1/imports/%s/approve); what has accrued is then approved at once by POST /v1/compensations/approve {\"import_id\": \"%s\", …}\n",
+			imp.ID, imp.PreparedBy, imp.Rescues, imp.Late, imp.Owed, imp.ID, imp.ID)
 	default:
 		fmt.Fprintf(out, "%s is loaded: %d rescues, %d late; history, of which nothing is paid\n", imp.ID, imp.Rescues, imp.Late)
 	}

@@ -49,6 +49,7 @@ type cli struct {
 // app is what a command may touch of the world around it.
 type app struct {
 	ctx    context.Context
+	clock  *businessClock // for what is decided and recorded
 	env    []string
 	stdout io.Writer
 	stderr io.Writer
@@ -72,6 +73,11 @@ func main() {
 // code: 0 done, 1 failed with one clear sentence on stderr, 2 the command line
 // was not understood.
 func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
+	return runAt(ctx, wallClock(), args, environ, stdout, stderr)
+}
+
+// runAt runs the program by a clock.
+func runAt(ctx context.Context, clock *businessClock, args, environ []string, stdout, stderr io.Writer) int {
 	var c cli
 	exited := -1
 	parser, err := kong.New(&c,
@@ -97,7 +103,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		fmt.Fprintf(stderr, "rescued: %v (rescued --help lists the commands)\n", err)
 		return 2
 	}
-	err = parsed.Run(&app{ctx, environ, stdout, stderr})
+	err = parsed.Run(&app{ctx, clock, environ, stdout, stderr})
 	switch {
 	case err == nil, errors.Is(err, context.Canceled) && ctx.Err() != nil:
 		return 0

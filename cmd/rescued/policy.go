@@ -92,7 +92,7 @@ func (c trialPolicyCmd) Run(a *app) error {
 		var areas []sla.TrialSum
 		var all sla.TrialSum
 		try := func() (err error) {
-			areas, all, err = sla.New(pool, sla.Config{Now: wallClock().Now}).Try(a.ctx, trial)
+			areas, all, err = sla.New(pool, sla.Config{Now: a.clock.Now}).Try(a.ctx, trial)
 			return err
 		}
 		if c.Rescues == "" {

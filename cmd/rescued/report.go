@@ -53,7 +53,7 @@ func (c reportCmd) Run(a *app) error {
 		}})
 	}
 	return withDatabase(a, func(_ Config, pool *pgxpool.Pool) error {
-		s := sla.New(pool, sla.Config{Now: wallClock().Now})
+		s := sla.New(pool, sla.Config{Now: a.clock.Now})
 		report, err := s.Report(a.ctx, commandLine(), sla.ReportBy(c.By), filter)
 		if err != nil {
 			return err

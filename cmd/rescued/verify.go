@@ -24,7 +24,7 @@ func (c verifyCmd) Run(a *app) error {
 	}
 	return withDatabase(a, func(_ Config, pool *pgxpool.Pool) error {
 		bars, found := map[string]*progress{}, 0
-		done, err := sla.New(pool, sla.Config{Now: wallClock().Now}).Verify(a.ctx, sla.Verify{
+		done, err := sla.New(pool, sla.Config{Now: a.clock.Now}).Verify(a.ctx, sla.Verify{
 			Kept: kept,
 			Found: func(d sla.Discrepancy) {
 				found++
