@@ -138,7 +138,7 @@ var financeStatus = map[fault.Kind]int{
 // with it. False means that the error is none that a person can mend there.
 func (f *finance) refused(err error, in url.Values) bool {
 	var why *fault.Error
-	if !errors.As(err, &why) || financeStatus[why.Kind] == 0 || why.Kind == fault.NotFound {
+	if !errors.As(err, &why) || financeStatus[why.Kind] == 0 {
 		return false
 	}
 	f.status, f.In, f.Done = financeStatus[why.Kind], in, ""

@@ -146,10 +146,10 @@ func (page *batchPage) buttons() {
 	}
 	b := page.B
 	reasoned := func(do, why string, main bool) {
-		page.Buttons = append(page.Buttons, button{do, page.word("do_" + do), why, main})
+		page.Buttons = append(page.Buttons, button{do, page.word("do_" + do), why, main, page.word("note_" + do)})
 	}
 	plain := func(do, why string) {
-		page.Plain = append(page.Plain, button{do, page.word("do_" + do), why, true})
+		page.Plain = append(page.Plain, button{do, page.word("do_" + do), why, true, page.word("note_" + do)})
 	}
 	switch b.State {
 	case sla.BatchDraft:

@@ -98,6 +98,7 @@ type button struct {
 	Do, Word string
 	Why      string // why it cannot be pressed; empty when it can
 	Main     bool
+	Note     string // what pressing it means, where the word does not say
 }
 
 type compensationPage struct {
@@ -207,7 +208,7 @@ func (f finance) compensationButtons(c sla.Compensation) (list []button) {
 		if (do == "approve" || do == "uphold") && c.Approvers > 1 {
 			word += map[bool]string{true: "_first", false: "_second"}[c.FirstApprovedBy == ""]
 		}
-		list = append(list, button{do, f.word(word), why, main})
+		list = append(list, button{Do: do, Word: f.word(word), Why: why, Main: main})
 	}
 	endorse := ""
 	switch {

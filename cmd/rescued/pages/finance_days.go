@@ -176,8 +176,8 @@ func (page *dayPage) buttons() {
 		end = page.word("not_signer")
 	}
 	page.Buttons = []button{
-		{"close", page.word("do_close"), end, true},
-		{"sign", page.word("do_sign"), sign, false},
+		{Do: "close", Word: page.word("do_close"), Why: end, Main: true},
+		{Do: "sign", Word: page.word("do_sign"), Why: sign},
 	}
 }
 

@@ -180,14 +180,14 @@ func (page *statementPage) buttons() {
 	provider := page.By.Is(events.RoleProvider)
 	switch s := page.S; {
 	case s.State == sla.StatementDraft && page.MayAct():
-		page.Plain = []button{{"issue", page.word("do_issue"), "", true}}
-		page.Buttons = []button{{"discard", page.word("do_discard_statement"), "", false}}
+		page.Plain = []button{{Do: "issue", Word: page.word("do_issue"), Main: true, Note: page.word("note_issue")}}
+		page.Buttons = []button{{Do: "discard", Word: page.word("do_discard_statement")}}
 	case s.State == sla.StatementIssued && provider:
 		why := ""
 		if s.Disputed > 0 {
 			why = page.word("lines_disputed")
 		}
-		page.Plain = []button{{"confirm", page.word("do_confirm"), why, true}}
+		page.Plain = []button{{Do: "confirm", Word: page.word("do_confirm"), Why: why, Main: true}}
 	}
 }
 

@@ -150,6 +150,11 @@ func TestTwoPersonsTakeABatchThroughByTheirButtons(t *testing.T) {
 	require.Equal(t, http.StatusConflict, wrong.Status)
 	require.Contains(t, wrong.says(), "in a batch already")
 
+	wrong = batch.press("add", "compensation", "cmp_12")
+	require.Equal(t, http.StatusNotFound, wrong.Status)
+	require.Contains(t, wrong.says(), "it begins with cmp_")
+	require.NotNil(t, wrong.button("seal"), "the page is there to mend it on")
+
 	stale := batch
 	batch = batch.press("seal")
 	require.Contains(t, batch.says(), "sealed and waits for a second person")
