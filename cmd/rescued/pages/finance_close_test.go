@@ -55,7 +55,7 @@ func TestAWholeListIsApprovedAsItWasSeen(t *testing.T) {
 	page := d.open(lin, path+"accrued")
 	require.EqualValues(t, 4, page.data("lines"))
 	require.Contains(t, page.says(), "Stays in the queue: 1 · ¥50.00: Above the four-eyes limit")
-	require.Equal(t, "Approve all of these that may be: 3 · ¥60.00", textOf(page.button("approve_all")))
+	require.Equal(t, "Approve 3 of these, ¥60.00", textOf(page.button("approve_all")))
 
 	d.late(5 * time.Minute)
 	late := page.press("approve_all", "reason", "checked")

@@ -50,7 +50,7 @@ var financeWords = map[string]words{
 	"not_disputer":       {"您提出了争议，须由他人裁定。", "You raised the dispute; somebody else must decide it."},
 	"done_approve":       {"审批已记录。", "The approval is recorded."}, "done_dispute": {"争议已登记，裁定前不会付款。", "The dispute is recorded; nothing is paid until somebody decides it."},
 	"done_uphold": {"裁定已记录：维持赔付。", "Decided: it is upheld."}, "done_overturn": {"裁定已记录：撤销赔付。", "Decided: it is overturned."}, "done_void": {"已作废，账簿已冲销。", "Voided; the books have the reversal."},
-	"do_approve_all": {"批准以上全部可批准的", "Approve all of these that may be:"}, "do_approve_part": {"批准最早的 50,000 笔中可批准的", "Approve what may be of the oldest 50,000"}, "stays": {"留待处理：", "Stays in the queue:"}, "done_approve_all": {"已批准 {n} 笔。", "{n} are approved."},
+	"do_approve_all": {"全部批准：{n} 笔，{amount}", "Approve all {n}, {amount}"}, "do_approve_some": {"批准其中 {n} 笔，{amount}", "Approve {n} of these, {amount}"}, "do_approve_part": {"批准最早的 50,000 笔中可批准的", "Approve what may be of the oldest 50,000"}, "stays": {"留待处理：", "Stays in the queue:"}, "done_approve_all": {"已批准 {n} 笔。", "{n} are approved."},
 	"differences": {"付款与现认定不符", "Paid otherwise than now owed"}, "difference": {"已付或在付 {paid}，按现在的认定应为 {owed}", "{paid} was paid or is on its way; by the present verdict {owed} is owed"},
 	"payments": {"付款", "Payments"}, "no_payments": {"尚未列入任何批次。", "It is in no batch yet."}, "attempt": {"次", "Attempt"}, "paid_on": {"付款日", "Paid on"},
 	"postings": {"账务分录", "Postings"}, "no_postings": {"没有分录。", "There are no postings."}, "reversal": {"冲销", "reversal"},
