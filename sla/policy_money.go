@@ -31,24 +31,6 @@ type Caps struct {
 	BudgetFen          Fen `json:"budget_fen,omitempty" doc:"Budget of the programme, in fen. What goes beyond it waits for approval; no payment is dropped."`
 }
 
-// Shares is who bears how much of a compensation, in fen.
-type Shares struct {
-	Platform Fen `json:"platform_fen"`
-	Provider Fen `json:"provider_fen"`
-	Partner  Fen `json:"partner_fen"`
-}
-
-// Share splits a total. The parts sum to it exactly: what rounding to whole
-// fen or the service fee cuts off a provider's or partner's part falls to the
-// platform. A negative total, a correction, splits as its opposite does.
-func (b Bearers) Share(total Fen) Shares {
-	provider, partner := percent(total, b.ProviderPct), percent(total, b.PartnerPct)
-	if b.CapByServiceFee {
-		provider = max(min(provider, b.ServiceFeeFen), -b.ServiceFeeFen)
-	}
-	return Shares{Platform: total - provider - partner, Provider: provider, Partner: partner}
-}
-
 // percent is pct percent of f in whole fen, rounded towards zero. It cannot
 // overflow for a percentage up to 100.
 func percent(f Fen, pct int) Fen {
