@@ -139,42 +139,35 @@ type above struct {
 	party Party
 }
 
-// outranking lists what outranks, the first first.
+// outranking lists what outranks, the first first. Pauses are those that moved
+// the deadline, and of conditions what was said last holds.
 func outranking(facts []Fact, rule AttributionRule, pauses []pause, stopped time.Time) []above {
 	var list []above
-	end := func(f Fact) time.Time {
-		if f.Until.IsZero() {
+	end := func(until time.Time) time.Time {
+		if until.IsZero() {
 			return stopped
 		}
-		return sooner(f.Until, stopped)
+		return sooner(until, stopped)
 	}
-	for _, f := range facts {
-		if f.Kind != FactPaused {
-			continue
-		}
-		// A pause that lasted longer than it may counts no further, and still
-		// somebody held things up.
-		if i := slices.IndexFunc(pauses, func(ps pause) bool { return ps.from.Equal(f.At) && ps.rule != nil }); i >= 0 {
-			list = append(list, above{stretch{pauses[i].to, end(f)}, holdsUp(PauseReason(f.Source))})
-		}
+	// A pause that lasted longer than it may counts no further, and still
+	// somebody held things up.
+	for _, ps := range pauses {
+		list = append(list, above{stretch{ps.to, end(ps.until)}, holdsUp(ps.rule.Reason)})
 	}
-	for _, f := range facts {
-		if f.Kind == FactCondition && Condition(f.Source) == Closure {
-			list = append(list, above{stretch{f.At, end(f)}, PartyAuthority})
-		}
+	for _, f := range conditions(facts, Closure) {
+		list = append(list, above{stretch{f.At, end(f.Until)}, PartyAuthority})
 	}
-	for _, f := range facts {
-		if f.Kind == FactHandedOver {
-			list = append(list, above{stretch{time.Time{}, f.At}, PartyAuthority})
-			break
+	if f := earliest(facts, FactHandedOver); f != nil {
+		list = append(list, above{stretch{time.Time{}, f.At}, PartyAuthority})
+	}
+	for _, f := range slices.Concat(conditions(facts, StormMode), conditions(facts, WeatherAlert)) {
+		if Condition(f.Source) == StormMode || rule.grave(f.Level) {
+			list = append(list, above{stretch{f.At, end(f.Until)}, PartyWeather})
 		}
 	}
-	for _, f := range facts {
-		if f.Kind == FactCondition && (Condition(f.Source) == StormMode || Condition(f.Source) == WeatherAlert && rule.grave(f.Level)) {
-			list = append(list, above{stretch{f.At, end(f)}, PartyWeather})
-		}
-	}
-	return list
+	// A condition may have been corrected to never have held, and a pause may
+	// have ended in time.
+	return slices.DeleteFunc(list, func(a above) bool { return !a.from.Before(a.to) })
 }
 
 // holdsUp is who holds things up in a pause.

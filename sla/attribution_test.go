@@ -96,6 +96,18 @@ func TestFaultIsWhoseTimeWasLost(t *testing.T) {
 				{Kind: sla.FactCondition, Source: string(sla.WeatherAlert), Level: "blue", At: minute(0)}},
 			[]part{{sla.PartyProvider, provA, 100}},
 		},
+		"a closed road that was open again": { // the drive is too long from minute 29 on; shut to minute 37, as was said afterwards
+			[]sla.Fact{assignedFact(crewA, provA, minute(1), minute(24)), departedFact(crewA, minute(1)), came,
+				{Kind: sla.FactCondition, Source: string(sla.Closure), At: minute(20), Ref: ref("C"), SaidAt: minute(20)},
+				{Kind: sla.FactCondition, Source: string(sla.Closure), At: minute(20), Until: minute(37), Ref: ref("C"), SaidAt: minute(50)}},
+			[]part{{sla.PartyProvider, provA, 74}, {sla.PartyAuthority, events.ProviderID{}, 26}},
+		},
+		"a storm that was called off as a mistake": {
+			[]sla.Fact{assignedFact(crewA, provA, minute(1), minute(24)), departedFact(crewA, minute(2)), came,
+				{Kind: sla.FactCondition, Source: string(sla.WeatherAlert), Level: "red", At: minute(20), Ref: ref("C"), SaidAt: minute(20)},
+				{Kind: sla.FactCondition, Source: string(sla.WeatherAlert), Level: "red", At: minute(20), Until: minute(20), Ref: ref("C"), SaidAt: minute(30)}},
+			[]part{{sla.PartyProvider, provA, 100}},
+		},
 		"a closed road": {
 			[]sla.Fact{assignedFact(crewA, provA, minute(1), minute(24)), departedFact(crewA, minute(2)), came,
 				{Kind: sla.FactCondition, Source: string(sla.Closure), At: minute(20)}},
@@ -218,6 +230,28 @@ func TestAttributionIsChecked(t *testing.T) {
 	require.ErrorContains(t, err, "attribution.assignment_s")
 	require.ErrorContains(t, err, "attribution.mislocated_m")
 	require.ErrorContains(t, err, "attribution.weather_level")
+}
+
+// TestAPauseThatEndedHoldsNobodyUp opens a pause and closes it: only what it
+// lasted beyond its longest is lost by whoever held things up.
+func TestAPauseThatEndedHoldsNobodyUp(t *testing.T) {
+	t.Parallel()
+	p := edited(t, func(doc map[string]any) {
+		doc["pauses"] = []any{map[string]any{"reason": "owner_deciding", "longest_s": 600, "words": map[string]any{"zh": "等车主", "en": "the owner decides"}}}
+	})
+	paused := func(until time.Time) sla.Fact {
+		return sla.Fact{Kind: sla.FactPaused, Source: string(sla.OwnerDeciding), At: minute(10), Until: until, Ref: ref("P"), By: events.RoleOperator, SaidAt: minute(10)}
+	}
+	facts := func(until time.Time) []sla.Fact { // the drive may last to minute 29, and longer by what the pause counts
+		return []sla.Fact{assignedFact(crewA, provA, minute(1), minute(24)), departedFact(crewA, minute(1)), arrived(crewA, minute(90)), paused(time.Time{}), paused(until)}
+	}
+	for until, want := range map[float64][]part{
+		15: {{sla.PartyProvider, provA, 100}},                                           // in time
+		49: {{sla.PartyProvider, provA, 80}, {sla.PartyOwner, events.ProviderID{}, 20}}, // lost are minutes 39 to 90; 10 of them are the owner's
+	} {
+		tl := timeline(p, facts(minute(until))...)
+		require.Equal(t, want, partsOf(p.Attribute(tl, p.Owed(tl))), "until minute %v", until)
+	}
 }
 
 // TestAReleaseIsPutDownToWhomTheDeskNames takes a crew off for each cause the

@@ -70,6 +70,7 @@ func (n EvidenceNeed) once() Words {
 // pause is one stretch in which the clock stood still, or was said to.
 type pause struct {
 	from, to time.Time
+	until    time.Time // when it ended, as told; zero while it lasts, and later than to when that was too long
 	rule     *PauseRule
 	proof    []Fact // the evidence that bears it out
 	against  Words  // why it does not count; empty when it does
@@ -110,7 +111,7 @@ func (p Policy) pauses(opened time.Time, facts []Fact, stopped time.Time) (count
 	}
 	for _, k := range order {
 		f := *told[k]
-		ps := pause{from: f.At, rule: p.pause(PauseReason(f.Source))}
+		ps := pause{from: f.At, until: f.Until, rule: p.pause(PauseReason(f.Source))}
 		if ps.rule == nil {
 			ps.against = Words{"本方案没有此暂停理由：" + f.Source, "this policy knows no such reason: " + f.Source}
 			refused = append(refused, ps)
