@@ -1,7 +1,7 @@
 package sla
 
 import (
-	_ "embed" // the default policy
+	"embed"
 	"fmt"
 	"reflect"
 	"regexp"
@@ -11,8 +11,28 @@ import (
 	"rescued/internal/fault"
 )
 
-//go:embed policies/example-45.json
-var example45 []byte
+//go:embed policies/*.json
+var examples embed.FS
+
+// example45 is the document of the policy the service starts with.
+var example45 = must(ExamplePolicy("example-45"))
+
+// ExamplePolicy is the document of one of the shipped examples by its name, or
+// ErrNoPolicy. Their amounts are nobody's real ones.
+func ExamplePolicy(name string) ([]byte, error) {
+	document, err := examples.ReadFile("policies/" + name + ".json")
+	if err != nil {
+		return nil, ErrNoPolicy.Detailf("There is no example called %s.", name)
+	}
+	return document, nil
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic("sla: " + err.Error())
+	}
+	return v
+}
 
 // Example45 is the policy the service starts with: 45 minutes in town, 60 in
 // the county; late by up to 10 minutes ¥20, up to 30 minutes ¥50, beyond ¥100.

@@ -15,9 +15,10 @@ import (
 )
 
 type policyCmd struct {
-	Check  checkPolicyCmd  `cmd:"" help:"Check a policy document and name every wrong field."`
-	Schema policySchemaCmd `cmd:"" help:"Print the JSON Schema of a policy document."`
-	Trial  trialPolicyCmd  `cmd:"" help:"Run a policy over the rescues there were, and show what would change in fen."`
+	Check   checkPolicyCmd   `cmd:"" help:"Check a policy document and name every wrong field."`
+	Schema  policySchemaCmd  `cmd:"" help:"Print the JSON Schema of a policy document."`
+	Example policyExampleCmd `cmd:"" help:"Print an example to begin with: example-45, which is in force from the start, example-per-minute or example-partner-share."`
+	Trial   trialPolicyCmd   `cmd:"" help:"Run a policy over the rescues there were, and show what would change in fen."`
 }
 
 type checkPolicyCmd struct {
@@ -55,6 +56,19 @@ type policySchemaCmd struct{}
 // Run prints the schema; it needs no database.
 func (policySchemaCmd) Run(a *app) error {
 	_, err := a.stdout.Write(sla.PolicySchema())
+	return err
+}
+
+type policyExampleCmd struct {
+	Name string `arg:"" enum:"example-45,example-per-minute,example-partner-share" help:"Which one."`
+}
+
+// Run prints the document as it is shipped; it needs no database.
+func (c policyExampleCmd) Run(a *app) error {
+	document, err := sla.ExamplePolicy(c.Name)
+	if err == nil {
+		_, err = a.stdout.Write(document)
+	}
 	return err
 }
 

@@ -23,7 +23,13 @@ func TestPolicyCheck(t *testing.T) {
 	for _, file := range files {
 		code, out, errs := d.does("policy", "check", file)
 		require.Zero(t, code, errs)
-		require.Contains(t, out, strings.TrimSuffix(filepath.Base(file), ".json")+" version 1 is valid: Example: ")
+		name := strings.TrimSuffix(filepath.Base(file), ".json")
+		require.Contains(t, out, name+" version 1 is valid: Example: ")
+		document, err := os.ReadFile(file)
+		require.NoError(t, err)
+		code, out, errs = d.does("policy", "example", name)
+		require.Zero(t, code, errs)
+		require.Equal(t, string(document), out, "the binary ships it")
 	}
 	code, out, errs := d.does("policy", "check", "../../sla/testdata/policy-wrong-everywhere.json")
 	require.Equal(t, 1, code)
