@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -141,18 +142,30 @@ func (a *API) timeline(ctx context.Context, in *requestPath) (*struct{ Body time
 	return &struct{ Body timelineBody }{timelineBody{entries}}, nil
 }
 
+// tellMoney are the events that tell what an owner is owed or paid. A crew does
+// not see them: whoever drives to a car is not to weigh what lateness pays, and
+// it is charged to no technician.
+var tellMoney = []string{
+	events.GuaranteeSettled{}.EventType(), events.CompensationAccrued{}.EventType(), events.CompensationChanged{}.EventType(),
+	events.ChargebackChanged{}.EventType(),
+}
+
 // Timeline is what happened to a request, in order, as by may see it.
 func (a *API) Timeline(ctx context.Context, by events.Actor, id events.RequestID) ([]TimelineEntry, error) {
 	envs, err := a.svc.History(ctx, by, id)
 	if err != nil {
 		return nil, err
 	}
-	entries := make([]TimelineEntry, len(envs))
-	for i, env := range envs {
-		entries[i] = TimelineEntry{ID: env.ID, Type: env.Type, At: env.At, By: env.Actor.Role, Version: env.Version, Data: env.Data}
-		if by.Is(staffRoles...) || by.Is(events.RoleFinance) {
-			entries[i].Who = env.Actor.Subject
+	entries := make([]TimelineEntry, 0, len(envs))
+	for _, env := range envs {
+		if by.Is(events.RoleCrew) && slices.Contains(tellMoney, env.Type) {
+			continue
 		}
+		entry := TimelineEntry{ID: env.ID, Type: env.Type, At: env.At, By: env.Actor.Role, Version: env.Version, Data: env.Data}
+		if by.Is(staffRoles...) || by.Is(events.RoleFinance) {
+			entry.Who = env.Actor.Subject
+		}
+		entries = append(entries, entry)
 	}
 	return entries, nil
 }

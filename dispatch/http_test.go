@@ -5,10 +5,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"rescued/events"
 	"rescued/geo"
+	"rescued/internal/pg"
 )
 
 func areaOf(request answer) geo.AreaID { return geo.AreaID(request.Body["area"].(string)) }
@@ -341,4 +343,32 @@ func TestOpenAPITellsEveryRouteAndWord(t *testing.T) {
 	for _, word := range []string{"garage_extraction", "gcj02", "motorway", "erev"} {
 		require.Contains(t, doc.Text, word)
 	}
+}
+
+// TestACrewReadsNoMoney tells of money what the slice of promises tells, and
+// reads the timeline as the desk, the owner and the crew.
+func TestACrewReadsNoMoney(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t)
+	owner := newOwner()
+	crew := e.crew(e.provider(), 3000)
+	assigned := e.assign(owner, crew, "粤B12345")
+	id, err := events.ParseID[events.RequestID](assigned.id())
+	require.NoError(t, err)
+	require.NoError(t, pg.InTx(t.Context(), e.pool, func(tx pgx.Tx) error {
+		return events.Append(t.Context(), tx, events.System("sla"), e.pass(time.Minute), 1,
+			events.GuaranteeSettled{RequestID: id, Outcome: "late", OwedFen: 5000}, events.CompensationAccrued{RequestID: id, Fen: 5000})
+	}))
+	types := func(as events.Actor) (list []string) {
+		for _, item := range e.ok(as, http.MethodGet, "/v1/requests/"+assigned.id()+"/timeline", nil).Body["items"].([]any) {
+			list = append(list, item.(map[string]any)["type"].(string))
+		}
+		return list
+	}
+	money := []string{events.GuaranteeSettled{}.EventType(), events.CompensationAccrued{}.EventType()}
+	require.Subset(t, types(desk), money)
+	require.Subset(t, types(owner), money)
+	require.NotContains(t, types(crew), money[0])
+	require.NotContains(t, types(crew), money[1])
+	require.Contains(t, types(crew), events.RequestAssigned{}.EventType())
 }

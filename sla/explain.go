@@ -175,6 +175,9 @@ func (a account) due() []events.Reason {
 	return []events.Reason{line(a.verdict.DueAt, "due", "最迟到达时间", "Due")}
 }
 
+// outcomeCodes are the codes of the lines that outcome tells; amounts follow.
+var outcomeCodes = []string{"late", "cancelled_in_time", "within_grace", "on_time"}
+
 // outcome tells what it comes to.
 func (p Policy) outcome(a account) []events.Reason {
 	v := a.verdict

@@ -101,7 +101,7 @@ func (s *Service) readGuarantee(ctx context.Context, in *requestInput) (*standin
 	if err != nil {
 		return nil, err
 	}
-	return &standingOutput{web.Version(st.Guarantee.Version), standingBody(st, by.Is(promiseReaders...))}, nil
+	return &standingOutput{web.Version(st.Guarantee.Version), standingBody(st, by.Is(promiseReaders...)).forReader(by)}, nil
 }
 
 func (s *Service) waiveGuarantee(ctx context.Context, in *waiveInput) (*standingOutput, error) {

@@ -16,6 +16,7 @@ import (
 
 	"rescued/events"
 	"rescued/internal/web"
+	"rescued/sla"
 )
 
 // door is the slice's API with somebody at it.
@@ -159,4 +160,27 @@ func TestPoliciesAreForEverybodyToRead(t *testing.T) {
 	require.Equal(t, document, got, "as it was stored")
 	d.ask(owner, "GET", "/v1/policies/example-45/2", "", 404)
 	d.ask(owner, "GET", "/v1/policies/example-45/zero", "", 400)
+}
+
+// TestACrewIsNotToldWhatLatenessPays shows one promise to an owner and to the
+// crew that has his request.
+func TestACrewIsNotToldWhatLatenessPays(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.Service = sla.New(r.pool, sla.Config{Now: r.now, Visible: func(context.Context, events.Actor, events.RequestID) error { return nil }})
+	d := newDoor(t, r)
+	path := "/v1/requests/" + r.late(11*time.Minute).String()
+	d.ask(theOwner, "GET", path+"/guarantee", "", 200)
+	got, _ := d.ask(crew, "GET", path+"/guarantee", "", 200)
+	require.Equal(t, "late", got["state"])
+	require.NotContains(t, got, "compensation")
+	require.Zero(t, got["owed_fen"])
+	require.Zero(t, got["raw_fen"])
+	reasons := got["reasons"].([]any)
+	require.Equal(t, "Late by 11 min", reasons[len(reasons)-1].(map[string]any)["en"], "and of why, all but the amounts")
+	recorded, _ := d.ask(crew, "POST", path+"/facts", `{"kind":"evidence","source":"photo"}`, 200, "Idempotency-Key", "k")
+	require.NotContains(t, recorded["guarantee"], "compensation")
+	text, err := json.Marshal([]any{got, recorded})
+	require.NoError(t, err)
+	require.NotContains(t, string(text), "¥")
 }

@@ -215,7 +215,7 @@ func (s *Service) recordedAnswer(ctx context.Context, by events.Actor, rec Recor
 		return nil, err
 	}
 	staff := by.Is(promiseReaders...)
-	out := &recordedOutput{web.Replayed(rec.Replayed), web.Version(st.Guarantee.Version), RecordedBody{Guarantee: standingBody(st, staff)}}
+	out := &recordedOutput{web.Replayed(rec.Replayed), web.Version(st.Guarantee.Version), RecordedBody{Guarantee: standingBody(st, staff).forReader(by)}}
 	for _, r := range all {
 		if r.ID == rec.ID {
 			out.Body.Recording = recordingBody(r, staff)

@@ -1,6 +1,7 @@
 package sla
 
 import (
+	"slices"
 	"time"
 
 	"rescued/events"
@@ -86,6 +87,22 @@ func standingBody(st Standing, staff bool) StandingBody {
 	if staff {
 		for _, d := range st.Differences {
 			b.Differences = append(b.Differences, DifferenceBody(d))
+		}
+	}
+	return b
+}
+
+// forReader leaves out what an owner is paid when a crew reads it: whoever drives to a
+// car is not to weigh what lateness pays.
+func (b StandingBody) forReader(by events.Actor) StandingBody {
+	if !by.Is(events.RoleCrew) {
+		return b
+	}
+	b.Compensation, b.OwedFen, b.RawFen = nil, 0, 0
+	for i, reason := range b.Reasons {
+		if slices.Contains(outcomeCodes, reason.Code) { // what follows the outcome is what it pays
+			b.Reasons = b.Reasons[:i+1]
+			break
 		}
 	}
 	return b
