@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"rescued/events"
 )
 
 func TestConfigNamesEverythingThatIsWrong(t *testing.T) {
@@ -91,6 +93,26 @@ func TestRoles(t *testing.T) {
 	for _, bad := range [][]string{nil, {"king"}, {"api", ""}} {
 		_, err := parseRoles(bad)
 		require.ErrorContains(t, err, "--role")
+	}
+}
+
+// A login leads to where the role's work is, and the demonstration's links say so.
+func TestEachRoleStartsWhereItsWorkIs(t *testing.T) {
+	t.Parallel()
+	access := devTokens{}
+	for _, r := range devRoles {
+		access[r.name] = "rsc_" + r.name
+	}
+	var out strings.Builder
+	require.NoError(t, devCmd{}.tell(&out, reach{url: "http://127.0.0.1:1", access: access}, t.TempDir(), wallClock()))
+	for role, start := range map[events.Role]string{
+		events.RoleOperator: "/queue", events.RoleAdmin: "/queue", events.RoleFinance: "/finance", events.RoleProvider: "/finance/statements",
+		events.RoleOwner: "/", events.RolePartner: "/docs",
+	} {
+		require.Equal(t, start, home(role))
+	}
+	for name, start := range map[string]string{"OPERATOR": "/queue", "FINANCE": "/finance", "APPROVER": "/finance", "ADMIN": "/queue"} {
+		require.Contains(t, out.String(), "/login?token=rsc_"+name+"&next="+start+"\n")
 	}
 }
 

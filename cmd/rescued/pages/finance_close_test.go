@@ -8,7 +8,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"rescued/dispatch"
 	"rescued/events"
+	"rescued/geo"
 	"rescued/sla"
 )
 
@@ -66,6 +68,36 @@ func TestAWholeListIsApprovedAsItWasSeen(t *testing.T) {
 	require.EqualValues(t, 1, page.data("lines"), "under the same filter")
 	require.Nil(t, page.button("approve_all"), "nothing is left for one person alone")
 	require.EqualValues(t, 8000, d.open(zhou, path+"approved").data("total"))
+}
+
+// Of a rescue that was asked for here the page tells who did what and when,
+// operators included.
+func TestTheHistoryOfACompensation(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	lat, lng := 30.66, 104.08
+	asked, err := d.api.OpenAnonymously(t.Context(), dispatch.NewRequest{
+		Contact: dispatch.Contact{Name: "王芳", Phone: "13800138000"}, Vehicle: dispatch.Vehicle{Plate: "川A8K777", Energy: "bev", WeightClass: dispatch.WeightLight},
+		Problem: "tyre", Location: dispatch.NewLocation{Lat: &lat, Lng: &lng, Datum: geo.WGS84, RoadClass: geo.UrbanRoad}, Key: "k",
+	})
+	require.NoError(t, err)
+	told, err := events.ReadStream(t.Context(), d.pool, asked.ID.String(), 10)
+	require.NoError(t, err)
+	for _, env := range told {
+		if ev, err := events.Decode[events.RequestOpened](env); err == nil {
+			d.tell(ev)
+		}
+	}
+	d.tell(events.CrewArrived{RequestID: asked.ID, Area: string(asked.Area), CrewID: events.NewID[events.CrewID](), ArrivedAt: opened.Add(56 * time.Minute), Source: "gps"})
+	rescue := "/finance/requests/" + asked.ID.String()
+	d.at(opened.Add(2 * time.Hour))
+	d.open(wei, rescue).press("dispute", "reason", "the crew was there")
+	d.at(opened.Add(3 * time.Hour))
+	d.open(lin, rescue).press("uphold", "reason", "it was not")
+	for _, by := range []events.Actor{lin, wei} {
+		page := d.open(by, rescue)
+		require.Contains(t, page.says(), "2026-03-02 15:12:00 accrual sla (system) 2026-03-02 17:12:00 disputed wei (operator) the crew was there 2026-03-02 18:12:00 approved lin (finance) it was not")
+	}
 }
 
 // A provider's month goes from draft to settled between two desks, with a line

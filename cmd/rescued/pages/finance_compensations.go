@@ -111,6 +111,7 @@ type compensationPage struct {
 	Postings  []sla.Transaction
 	Charges   []sla.Chargeback
 	Fault     sla.Attribution
+	History   []stepTaken
 	Buttons   []button
 	ShowsBook bool
 }
@@ -168,6 +169,9 @@ func (p *pages) showCompensation(w http.ResponseWriter, r *http.Request, f finan
 	}
 	if c != nil {
 		page.Buttons = f.compensationButtons(*c)
+		if page.History, err = p.history(r, f, id, c.ID); err != nil {
+			return err
+		}
 	}
 	if c != nil && page.ShowsBook {
 		if page.Payments, err = p.Money.Payments(ctx, f.By, c.ID); err != nil {

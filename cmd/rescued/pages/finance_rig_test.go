@@ -64,6 +64,7 @@ type desk struct {
 	*testing.T
 	*sla.Service
 	pool  *pgxpool.Pool
+	api   *dispatch.API
 	site  *httptest.Server
 	clock atomic.Int64
 }
@@ -75,6 +76,7 @@ func newDesk(t *testing.T) *desk {
 	d.Service = sla.New(d.pool, sla.Config{Now: now, Payouts: []sla.Payout{till{}}})
 	require.NoError(t, d.Install(t.Context()))
 	requests := dispatch.New(d.pool, dispatch.Config{Now: now, Promiser: d.Service, LinkKey: []byte("a key for tests, 32 bytes or so.")})
+	d.api = dispatch.NewAPI(requests, dispatch.APIConfig{})
 	r := chi.NewRouter()
 	r.Use(func(next http.Handler) http.Handler { // whoever the header names has signed in
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -85,7 +87,7 @@ func newDesk(t *testing.T) *desk {
 		})
 	})
 	d.Register(web.NewAPI(r, "rescued", "test"))
-	pages.Mount(r, pages.Config{API: dispatch.NewAPI(requests, dispatch.APIConfig{}), Service: requests, Money: d.Service, Now: now, Speed: 1})
+	pages.Mount(r, pages.Config{API: d.api, Service: requests, Money: d.Service, Now: now, Speed: 1})
 	d.site = httptest.NewServer(r)
 	t.Cleanup(d.site.Close)
 	return d

@@ -1,0 +1,45 @@
+package pages
+
+import (
+	"encoding/json"
+	"net/http"
+
+	"rescued/events"
+	"rescued/internal/fault"
+)
+
+// history tells when a compensation accrued and who changed it since, as the
+// journal of its rescue has it. A rescue that was imported has none here.
+func (p *pages) history(r *http.Request, f finance, id events.RequestID, c events.CompensationID) ([]stepTaken, error) {
+	entries, err := p.API.Timeline(r.Context(), f.By, id)
+	if fault.KindOf(err) == fault.NotFound {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var list []stepTaken
+	for _, e := range entries {
+		var told struct {
+			CompensationID events.CompensationID `json:"compensation_id"`
+			State          string                `json:"state"`
+			Reason         string                `json:"reason"`
+		}
+		accrued := e.Type == (events.CompensationAccrued{}).EventType()
+		if !accrued && e.Type != (events.CompensationChanged{}).EventType() {
+			continue
+		}
+		if err := json.Unmarshal(e.Data, &told); err != nil {
+			return nil, err
+		}
+		if told.CompensationID != c {
+			continue
+		}
+		word := f.State(told.State)
+		if accrued {
+			word = f.Kind("accrual")
+		}
+		list = append(list, stepTaken{word, f.Who(events.Actor{Role: e.By, Subject: e.Who}.String()), told.Reason, e.At})
+	}
+	return list, nil
+}
