@@ -20,7 +20,7 @@ type Timeline struct {
 // request: a verdict cannot know it and is told.
 type Spent struct {
 	VehicleMonthFen Fen // for this vehicle, in the business month of its opening
-	BudgetFen       Fen // of the programme's budget
+	BudgetFen       Fen // of the programme's budget; only a trial tells it, for a compensation is weighed against the budget as it accrues
 }
 
 // Outcome is how a promise ended.

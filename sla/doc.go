@@ -67,7 +67,8 @@
 // that was expected late when it accepted. It is raised once.
 //
 // What was imported is history: judged once, when it is brought in, by the
-// policy as if it had been opened then. It raises no alarm and nothing heard
+// policy as if it had been opened then, in normal weather: what was declared
+// here bears on what was promised here. It raises no alarm and nothing heard
 // later changes it. A payable import accrues once finance has approved it.
 //
 // breached is an alarm and no verdict: the deadline has passed and nobody is
@@ -142,8 +143,11 @@
 //     that is known it runs or waits, as the policy says. A fact or a pause
 //     that begins after the deadline comes too late to move it.
 //   - A pause counts if the policy has a rule for it and its evidence is there;
-//     it ends by itself after its longest length.
+//     it ends by itself after its longest length. Attempts to reach the owner
+//     of one moment are one attempt, and so are those that lie less far apart
+//     than the policy asks.
 //   - An exclusion cuts what a lateness pays and leaves the lateness as it is.
+//     One that a fact speaks for and that does not hold says why.
 //     It holds if it began before the deadline; storm mode only if it was
 //     announced before the request and shown with the promise.
 //   - An arrival does not count once the same crew released the request at or

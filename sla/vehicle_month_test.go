@@ -178,7 +178,7 @@ func TestWhatCapsWereWeighedAgainstIsRecomputed(t *testing.T) {
 	}
 	r.tamper(`UPDATE sla.compensations SET queued = '[]' WHERE state = 'accrued'`)
 	lines, _ = r.differences()
-	require.Contains(t, strings.Join(lines, "\n"), "caps: "+queued.String()+": what the caps of cmp_")
+	require.Contains(t, strings.Join(lines, "\n"), "caps: "+queued.String()+": why cmp_")
 	require.Contains(t, strings.Join(lines, "\n"), `The programme's budget of ¥120.00 has ¥100.00 spent and cannot bear this`)
 }
 

@@ -136,18 +136,11 @@ func (c *capReplay) count(a *approvable, counts bool) {
 	a.counted = counts
 }
 
-// compareQueued holds what was said of the caps as a compensation accrued
-// against what follows from the journal.
+// compareQueued holds why a compensation was said to wait as it accrued against
+// what follows from its policy and the journal; all but whether a person had to
+// look at its verdict, which may be another by now.
 func compareQueued(r *Report, c Compensation, wanted []events.Reason) {
-	ofCaps := func(list []events.Reason) (caps []events.Reason) {
-		for _, reason := range list {
-			if reason.Code == "budget_spent" || reason.Code == "vehicle_month_cap" {
-				caps = append(caps, reason)
-			}
-		}
-		return caps
-	}
-	stored, wanted := ofCaps(c.Queued), ofCaps(wanted)
+	stored := slices.DeleteFunc(slices.Clone(c.Queued), func(reason events.Reason) bool { return reason.Code == "review" })
 	if slices.EqualFunc(stored, wanted, sameReason) {
 		return
 	}
@@ -158,7 +151,7 @@ func compareQueued(r *Report, c Compensation, wanted []events.Reason) {
 		}
 		return text
 	}
-	r.differ(c.RequestID.String(), "what the caps of "+c.ID.String()+" left", words(stored), words(wanted))
+	r.differ(c.RequestID.String(), "why "+c.ID.String()+" waits", words(stored), words(wanted))
 }
 
 // compare holds what is counted as spent against what the journal says.
