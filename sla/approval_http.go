@@ -11,6 +11,9 @@ import (
 	"rescued/internal/web"
 )
 
+// approveWithin leaves a call time to answer, however slow the database is.
+const approveWithin = 10 * time.Second
+
 type approveManyInput struct {
 	Body struct {
 		DecisionBody
@@ -46,7 +49,7 @@ type approvalsOutput struct{ Body ApprovalsBody }
 
 func (s *Service) registerApprovals(api huma.API) {
 	web.Register(api, operation("approveCompensations", http.MethodPost, "/v1/compensations/approve",
-		"Approve many compensations", "Accrued ones that the filter selects, the oldest first, each as it would be by itself, and only as it is now. What needs two approvers, what you have prepared, and what its verdict does not bear out stays in the queue and is counted. When it is interrupted, what was approved stays so; call again to go on."),
+		"Approve many compensations", "Accrued ones that the filter selects, the oldest first, each as it would be by itself, and only as it is now. What needs two approvers, what you have prepared, and what its verdict does not bear out stays in the queue and is counted. After ten seconds no more are begun, and the rest counts as left for the limit: call again to go on."),
 		web.Only(events.RoleFinance), s.approveCompensations)
 }
 
@@ -55,7 +58,7 @@ func (s *Service) approveCompensations(ctx context.Context, in *approveManyInput
 	b := in.Body
 	got, err := s.ApproveMany(ctx, by, ApproveOrder{
 		CompensationFilter: CompensationFilter{Area: b.Area, Policy: b.Policy, From: b.From, To: b.To, ImportID: b.ImportID, UpTo: b.UpToFen},
-		Why:                b.Reason, Expect: b.Expect, Limit: b.Limit, DryRun: b.DryRun,
+		Why:                b.Reason, Expect: b.Expect, Limit: b.Limit, DryRun: b.DryRun, Within: approveWithin,
 	})
 	if err != nil {
 		return nil, err

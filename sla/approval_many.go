@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -30,6 +31,10 @@ type ApproveOrder struct {
 	Expect *Tally
 	Limit  int  // at most this many, and MostApproved; 0 is no other limit
 	DryRun bool // say what would be approved, and approve nothing
+	// Within is for somebody who waits: once it has taken that long, by the
+	// wall, no further portion is begun, and the rest counts as beyond the
+	// limit. 0 is no bound.
+	Within time.Duration
 }
 
 // LeftReason is why a waiting compensation was not approved with the others.
@@ -41,7 +46,7 @@ const (
 	LeftPreparer LeftReason = "preparer"        // whoever asks has prepared it
 	LeftReview   LeftReason = "review"          // a person must look at the verdict it rests on
 	LeftVerdict  LeftReason = "verdict_differs" // the present verdict owes something else
-	LeftLimit    LeftReason = "limit"           // beyond the limit of one call
+	LeftLimit    LeftReason = "limit"           // beyond the limit of one call, or its time
 	LeftHeld     LeftReason = "held"            // somebody else was deciding it, or has meanwhile
 )
 
@@ -54,7 +59,7 @@ var leftWords = []struct {
 	{LeftPreparer, "由您本人经办，须由他人批准", "You prepared it: somebody else approves it"},
 	{LeftReview, "所依据的认定待人工核对", "A person must look at the verdict it rests on"},
 	{LeftVerdict, "现行认定的金额与之不同", "The present verdict owes another amount"},
-	{LeftLimit, "超出本次处理上限，请再次提交", "Beyond the limit of one call: call again"},
+	{LeftLimit, "超出单次处理的笔数或时间，请再次提交", "Beyond the limit of one call, or its time: call again"},
 	{LeftHeld, "他人正在处理或已处理", "Somebody else was deciding it, or has meanwhile"},
 }
 
@@ -130,7 +135,13 @@ func (s *Service) ApproveMany(ctx context.Context, by events.Actor, in ApproveOr
 			got.Approved.add(c.fen)
 		}
 	}
-	for len(free) > 0 && !in.DryRun {
+	for begun := time.Now(); len(free) > 0 && !in.DryRun; {
+		if in.Within > 0 && got.Approved.Lines > 0 && time.Since(begun) >= in.Within {
+			for _, c := range free {
+				left[LeftLimit].add(c.fen)
+			}
+			break
+		}
 		chunk := free[:min(len(free), approveChunk)]
 		free = free[len(chunk):]
 		if err := s.inTx(ctx, func(tx pgx.Tx) error { return s.approveChunk(ctx, tx, by, in.Why, chunk) }); err != nil {

@@ -270,6 +270,22 @@ func TestManyHandsApproveEachOnce(t *testing.T) {
 	r.sound()
 }
 
+// TestSomebodyWhoWaitsIsAnswered: a call that takes long ends after a portion,
+// and the next goes on.
+func TestSomebodyWhoWaitsIsAnswered(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	manyCompensations(t, r, 700)
+	got := r.approveMany(finance, sla.ApproveOrder{Within: 1})
+	require.EqualValues(t, 500, got.Approved.Lines)
+	require.EqualValues(t, 200, leftOf(got)[sla.LeftLimit].Lines)
+	require.Equal(t, 200, r.rows(`SELECT count(*) FROM sla.compensations WHERE state = 'accrued' AND accrued_at > (
+		SELECT max(accrued_at) FROM sla.compensations WHERE state = 'approved')`), "the oldest were first")
+	got = r.approveMany(finance, sla.ApproveOrder{Within: time.Hour})
+	require.EqualValues(t, 200, got.Approved.Lines)
+	require.Empty(t, got.Left)
+}
+
 func TestManyAreApprovedOverHTTP(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

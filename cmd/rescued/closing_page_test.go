@@ -46,8 +46,12 @@ A month from its calls to its last fen, as a finance department closes it: 4,183
 emergency calls of Montgomery County, Pennsylvania, served in the simulator by 20 vans
 under the plain rule "nearest", priced by an example policy (45 minutes; ¥20 to ¥300 by
 lateness; above ¥200 two persons approve), imported as payable history, and from there
-on like any other. Chen brings the month in, Lin and Zhou are finance. ` + "`make closing`" + `
-runs it and writes this page; TestAMonthIsClosed holds the page to what it finds.
+on like any other. Beside them are three customers of our own whom nobody reached in
+time. Chen brings the month in, Lin and Zhou are finance; nothing imported is ever
+approved by the policy alone, and no provider or partner bears anything, for the run
+names none. Everything goes through the public API, the commands and the files for the
+bank. ` + "`make closing`" + ` runs it and writes this page; TestAMonthIsClosed holds the page
+to what it finds.
 
 ## What was done
 

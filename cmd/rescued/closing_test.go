@@ -328,17 +328,15 @@ func (c *closing) agrees(owed, open sla.Tally, held map[sla.Account]sla.Fen) {
 	require.True(c.t, strings.HasSuffix(verified, "\n0 differences\n"), verified)
 	c.t.Log("rescued verify:\n" + verified)
 
-	for _, what := range []string{"compensations", "guarantees"} {
-		for _, format := range []string{"csv", "xlsx"} {
-			c.runs("export", what, "--format", format, "-o", c.file(what+"."+format))
-		}
+	for _, file := range []string{"compensations.csv", "compensations.xlsx", "guarantees.csv"} {
+		what, format, _ := strings.Cut(file, ".")
+		c.runs("export", what, "--format", format, "-o", c.file(file))
 	}
 	asCSV, asXLSX := c.sumCSV(c.file("compensations.csv"), "yuan"), c.sumXLSX("compensations", "yuan")
 	verdicts := c.sumCSV(c.file("guarantees.csv"), "owed_yuan").Fen
 	require.Equal(c.t, owed, asCSV)
 	require.Equal(c.t, owed, asXLSX)
 	require.Equal(c.t, owed.Fen, verdicts)
-	require.Equal(c.t, verdicts, c.sumXLSX("guarantees", "owed_yuan").Fen)
 
 	var report struct {
 		Total figures `json:"total"`
