@@ -107,8 +107,8 @@ const (
 // broken as can be, higher classes first, of those made and of those to the calls
 // that are to be expected: a plan is worth more when the crews, each from where
 // and when it leaves them, could be in time wherever calls are likely. Of such
-// plans it wants the one that holds the others safest and lets owners wait least. What the plan lets a crew start now is what Assign returns. Where
-// nobody competes there is nothing to plan: ask Uncontended first.
+// plans it wants the one that holds the others safest and lets owners wait least. What the plan lets a crew
+// start now is what Assign returns. Where nobody competes there is nothing to plan: ask Uncontended first.
 //
 // A request whose promise cannot be kept any more is put off until a crew can
 // be spared, since a crew that hurries to it breaks another promise meanwhile;
@@ -122,7 +122,8 @@ const (
 // plan is the cheapest matching of requests with crews (sparse shortest
 // augmenting paths); further jobs are inserted by regret, and the whole is
 // improved by moving and exchanging jobs and tails between crews until nothing
-// helps, so it is never worse than that matching.
+// helps, and by planning anew what lies together, so it is never worse than that
+// matching.
 func Assign(waiting []Waiting, crews []Candidate, now time.Time, t Terms) []Pairing {
 	p := newPlan(waiting, crews, now, t)
 	p.make()

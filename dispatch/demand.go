@@ -54,7 +54,8 @@ func (d *Demand) Rate(now time.Time) float64 {
 // is to wait longer than somebody would have there, nor, when all is lost, longer
 // than if each crew took the closest car.
 func (d *Demand) Patience() time.Duration {
-	return min(max(66*time.Minute, d.plain.longest-70*time.Minute), 2*time.Hour+d.plain.longest/2)
+	longest := d.plain.longest
+	return min(max(66*time.Minute, longest-85*time.Minute), 200*time.Minute+longest/3)
 }
 
 // Prospect is what calls are to be expected after a moment, where that much time

@@ -283,6 +283,7 @@ func (p *plan) make() {
 	p.match()
 	p.fill()
 	p.improve()
+	p.shake()
 }
 
 // match gives each crew without a job its first one: the cheapest matching.

@@ -51,9 +51,9 @@ type watch struct {
 	power   []float64               // of prospectBusy
 	count   [prospectSlices][ProspectPlaces]int
 	missed  [prospectSlices][ProspectPlaces]float64 // calls that nobody is in time for
-	// Without one or two crews, for gain: see without.
-	lost [prospectSlices][ProspectPlaces]float64
-	all  float64 // of lost
+	total   float64                                 // of missed
+	out     [2]coverage                             // the crews counted out for gain: see without
+	all     float64                                 // what is missed without them
 }
 
 // coverage is a set of places for each slice of time.
@@ -88,6 +88,7 @@ func newWatch(t *Terms, crews []Candidate, at []geo.Vector) *watch {
 		w.weight[s] = calls
 		for i := range w.places {
 			w.missed[s][i] = calls
+			w.total += calls
 		}
 		calls *= prospectFades
 	}
@@ -153,38 +154,45 @@ func (w *watch) put(c int, now coverage) {
 			} else {
 				w.count[s][i]--
 			}
-			w.missed[s][i] = w.weight[s] * w.power[w.count[s][i]]
+			now := w.weight[s] * w.power[w.count[s][i]]
+			w.total += now - w.missed[s][i]
+			w.missed[s][i] = now
 		}
 	}
 }
 
 // without prepares gain for crews that are counted out, one or two.
 func (w *watch) without(crews ...int) {
-	for s := range w.lost {
-		copy(w.lost[s][:w.places], w.missed[s][:w.places])
+	w.out[0], w.out[1] = w.covers[crews[0]], coverage{}
+	if len(crews) > 1 {
+		w.out[1] = w.covers[crews[1]]
 	}
-	for _, c := range crews {
-		for s, set := range w.covers[c] {
-			for b := set; b != 0; b &= b - 1 {
-				w.lost[s][bits.TrailingZeros64(b)] /= prospectBusy
-			}
-		}
-	}
-	w.all = 0
-	for s := range w.lost {
-		for i := range w.places {
-			w.all += w.lost[s][i]
-		}
+	w.all = w.total
+	for s := range w.missed {
+		a, b := w.out[0][s], w.out[1][s]
+		w.all += (lostOnce-1)*w.sum(s, a^b) + (lostOnce*lostOnce-1)*w.sum(s, a&b)
 	}
 }
 
-// gain is how many of the calls lost without it a crew is expected to save.
+// lostOnce is how many more calls a place misses that one crew less covers.
+const lostOnce = 1 / prospectBusy
+
+// sum is what is missed at some places.
+func (w *watch) sum(s int, set uint64) (sum float64) {
+	missed := &w.missed[s]
+	for ; set != 0; set &= set - 1 {
+		sum += missed[bits.TrailingZeros64(set)&63]
+	}
+	return sum
+}
+
+// gain is how many of the calls lost without those counted out a crew is
+// expected to save.
 func (w *watch) gain(c coverage) float64 {
 	sum := 0.0
 	for s, set := range c {
-		for b := set; b != 0; b &= b - 1 {
-			sum += w.lost[s][bits.TrailingZeros64(b)]
-		}
+		a, b := w.out[0][s], w.out[1][s]
+		sum += w.sum(s, set&^(a|b)) + lostOnce*w.sum(s, set&(a^b)) + lostOnce*lostOnce*w.sum(s, set&a&b)
 	}
 	return sum * (1 - prospectBusy)
 }
