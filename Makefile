@@ -71,6 +71,12 @@ closing: toolchain ## close a real month as finance does, from its calls to its 
 	@out=$$($(GO) test ./cmd/rescued -run '^TestAMonthIsClosed$$' -count=1 -args -closing 2>&1) || { echo "$$out" >&2; exit 1; }
 	@cat deploy/closing.md
 
+.PHONY: bench-finance
+bench-finance: LINES := $(or $(LINES),1000000)
+bench-finance: toolchain ## measure verdicts, postings, and a batch of a million paid out and exported: [LINES=10000]; writes deploy/finance.md
+	@RESCUED_BENCH_LINES=$(LINES) RESCUED_BENCH_OUT=$(CURDIR)/deploy/finance.md \
+		$(GO) test ./sla -run '^$$' -bench '^BenchmarkFinance$$' -benchtime 1x -timeout 90m
+
 .PHONY: clean
 clean: ## remove what was built; never touches data
 	rm -rf bin

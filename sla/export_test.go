@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"rescued/events"
+	"rescued/internal/pg"
 )
 
 // Guarded is the guard of a text in a CSV file.
@@ -26,13 +27,13 @@ func Workbook(ctx context.Context, s *Service, by events.Actor, order ExportOrde
 
 // ScanOnly reads the rows of an export without decoding or writing anything:
 // the floor an export is measured beside.
-func ScanOnly(ctx context.Context, s *Service, what ExportKind) (n int, err error) {
-	t, err := tableOf(what, ExportFilter{}, time.UTC)
+func ScanOnly(ctx context.Context, s *Service, what ExportKind, f ExportFilter) (n int, err error) {
+	t, err := tableOf(what, f, time.UTC)
 	if err != nil {
 		return 0, err
 	}
 	err = s.inTx(ctx, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, `SET LOCAL statement_timeout = 0`); err != nil {
+		if err := pg.NoLimits(ctx, tx); err != nil {
 			return err
 		}
 		rows, err := tx.Query(ctx, t.sql, t.args...)
