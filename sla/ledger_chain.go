@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	sealChunk     = 1000            // postings per transaction of the sealer
+	sealChunk     = 5000            // postings per transaction of the sealer
 	lateUnsealed  = 5 * time.Minute // a posting this old that is not chained is a finding
 	mostFindings  = 100
 	ledgerChainID = "sla ledger chain"
@@ -112,11 +112,14 @@ func findHead(ctx context.Context, db events.Querier) (seq int64, hash []byte, e
 	return seq, hash, err
 }
 
+// listUnsealed gives postings that are not chained, by their identifiers. Each
+// is looked up by its own, whatever the planner believes of the ledger.
 func listUnsealed(ctx context.Context, tx pgx.Tx, limit int) ([]Transaction, error) {
 	rows, err := tx.Query(ctx, `
 		SELECT `+transactionColumns+`
 		FROM (SELECT transaction_id FROM sla.ledger_unsealed ORDER BY transaction_id LIMIT $1) u
-		JOIN sla.ledger_transactions t ON t.id = u.transaction_id LEFT JOIN sla.ledger_chain k ON k.transaction_id = t.id
+		CROSS JOIN LATERAL (SELECT * FROM sla.ledger_transactions WHERE id = u.transaction_id OFFSET 0) t
+		CROSS JOIN (SELECT NULL::bigint AS seq, NULL::bytea AS prev_hash, NULL::bytea AS hash) k
 		ORDER BY t.id`, limit)
 	if err != nil {
 		return nil, err
@@ -126,9 +129,9 @@ func listUnsealed(ctx context.Context, tx pgx.Tx, limit int) ([]Transaction, err
 
 func insertLinks(ctx context.Context, tx pgx.Tx, list []Transaction, now time.Time) error {
 	n := len(list)
-	seqs, ids, prevs, hashes := make([]int64, n), make([]uuid.UUID, n), make([][]byte, n), make([][]byte, n)
+	seqs, ids, prevs, hashes := make([]int64, n), make(uuidArray, n), make([][]byte, n), make([][]byte, n)
 	for i, t := range list {
-		seqs[i], ids[i], prevs[i], hashes[i] = t.Seq, t.ID, t.prev, t.hash
+		seqs[i], ids[i], prevs[i], hashes[i] = t.Seq, uuidOf(t.ID), t.prev, t.hash
 	}
 	if _, err := tx.Exec(ctx, `
 		INSERT INTO sla.ledger_chain (seq, transaction_id, prev_hash, hash, sealed_at)
