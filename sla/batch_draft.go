@@ -248,6 +248,9 @@ func (s *Service) releasePortion(ctx context.Context, tx pgx.Tx, id events.Batch
 	if err != nil || b.State != BatchDiscarded || !b.releasedAt.IsZero() {
 		return nil, err
 	}
+	if err := walkIndexes(ctx, tx); err != nil {
+		return nil, err
+	}
 	ids, err := releaseLines(ctx, tx, id, after, fillChunk)
 	if err != nil {
 		return nil, err

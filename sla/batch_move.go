@@ -112,6 +112,9 @@ func (s *Service) inBatch(ctx context.Context, by events.Actor, id events.BatchI
 		if err != nil {
 			return err
 		}
+		if err := walkIndexes(ctx, tx); err != nil {
+			return err
+		}
 		if seen != 0 && b.Version != seen {
 			return ErrStale.With("version", b.Version)
 		}

@@ -123,6 +123,9 @@ func (s *Service) bookPortion(ctx context.Context, tx pgx.Tx, id events.BatchID)
 	if err != nil || !p.bookedAt.IsZero() || p.State != PayoutWaiting {
 		return true, err
 	}
+	if err := walkIndexes(ctx, tx); err != nil {
+		return false, err
+	}
 	if p.bookedTo.IsZero() { // before anything is posted or sent
 		if err := unchanged(ctx, tx, b); err != nil {
 			return false, err
@@ -224,8 +227,13 @@ func (s *Service) payoutLines(ctx context.Context, b Batch) iter.Seq2[PayoutLine
 		sum := newLineSum()
 		var after events.CompensationID
 		for more := true; more; {
-			lines, err := listLines(ctx, s.pool, b.ID, "", after, readChunk)
-			if err != nil {
+			var lines []BatchLine
+			if err := pg.InTx(ctx, s.pool, func(tx pgx.Tx) (err error) {
+				if err = walkIndexes(ctx, tx); err == nil {
+					lines, err = listLines(ctx, tx, b.ID, "", after, readChunk)
+				}
+				return err
+			}); err != nil {
 				yield(PayoutLine{}, err)
 				return
 			}

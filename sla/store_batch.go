@@ -59,6 +59,16 @@ func updateBatch(ctx context.Context, tx pgx.Tx, b Batch) error {
 	return err
 }
 
+// walkIndexes has the statements of tx go from row to row by index. A batch
+// grows by a million lines between two counts of the planner, who then sorts
+// all of them for each portion, or holds each against each.
+func walkIndexes(ctx context.Context, tx pgx.Tx) error {
+	_, err := tx.Exec(ctx, `
+		SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true), set_config('enable_sort', 'off', true),
+			set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)`)
+	return err
+}
+
 func lockBatch(ctx context.Context, tx pgx.Tx, id events.BatchID) (Batch, error) {
 	rows, err := tx.Query(ctx, `SELECT `+batchColumns+` FROM sla.batches WHERE id = $1 FOR UPDATE`, id)
 	if err != nil {
@@ -160,15 +170,16 @@ func deleteLine(ctx context.Context, tx pgx.Tx, id events.BatchID, compensation 
 }
 
 // releaseLines frees open lines of a discarded batch after a place, and gives
-// their compensations in order.
+// their compensations in order. The batch is locked, so that a line stays
+// where it was found.
 func releaseLines(ctx context.Context, tx pgx.Tx, id events.BatchID, after events.CompensationID, limit int) ([]events.CompensationID, error) {
 	rows, err := tx.Query(ctx, `
 		WITH freed AS (
 			UPDATE sla.batch_lines l SET state = 'released' FROM (
-				SELECT compensation_id FROM sla.batch_lines
+				SELECT ctid AS place FROM sla.batch_lines
 				WHERE batch_id = $1 AND state = 'open' AND compensation_id > coalesce($2, '00000000-0000-0000-0000-000000000000'::uuid)
 				ORDER BY compensation_id LIMIT $3) p
-			WHERE l.batch_id = $1 AND l.compensation_id = p.compensation_id
+			WHERE l.ctid = p.place
 			RETURNING l.compensation_id)
 		SELECT compensation_id FROM freed ORDER BY compensation_id`, id, after, limit)
 	if err != nil {

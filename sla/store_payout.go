@@ -109,7 +109,8 @@ func resultKnown(ctx context.Context, tx pgx.Tx, b events.BatchID, digest string
 	return known, err
 }
 
-// updateLines writes results on open lines of a batch.
+// updateLines writes results on open lines of a locked batch. Each is looked
+// up by its key, and stays where it was found.
 func updateLines(ctx context.Context, tx pgx.Tx, b events.BatchID, result uuid.UUID, list []landed) (int64, error) {
 	n := len(list)
 	ids, states, paid, whys := make([]events.CompensationID, n), make([]string, n), make([]*time.Time, n), make([]string, n)
@@ -119,6 +120,8 @@ func updateLines(ctx context.Context, tx pgx.Tx, b events.BatchID, result uuid.U
 	tag, err := tx.Exec(ctx, `
 		UPDATE sla.batch_lines l SET state = r.state, result_id = $2, paid_on = r.paid_on, why = r.why
 		FROM unnest($3::uuid[], $4::text[], $5::date[], $6::text[]) AS r (id, state, paid_on, why)
-		WHERE l.batch_id = $1 AND l.compensation_id = r.id AND l.state = 'open'`, b, result, ids, states, paid, whys)
+		CROSS JOIN LATERAL (
+			SELECT ctid AS place FROM sla.batch_lines WHERE batch_id = $1 AND compensation_id = r.id AND state = 'open' OFFSET 0) AS p
+		WHERE l.ctid = p.place`, b, result, uuidsOf(ids), states, paid, whys)
 	return tag.RowsAffected(), err
 }

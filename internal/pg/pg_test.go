@@ -20,7 +20,7 @@ func TestOpenSetsTheSession(t *testing.T) {
 	require.NoError(t, err)
 	defer pool.Close()
 	for setting, want := range map[string]string{
-		"timezone": "UTC", "application_name": "rescued", "statement_timeout": "1min",
+		"timezone": "UTC", "application_name": "rescued", "statement_timeout": "1min", "jit": "off",
 		"lock_timeout": "3s", // the URL's own word counts
 	} {
 		var got string
