@@ -20,6 +20,7 @@ const (
 	// MostFilled is the most lines one call of Fill adds.
 	MostFilled = 50_000
 	longTitle  = 200
+	patience   = 10 * time.Second // after which a call begins no further portion: it has 30 s in all
 )
 
 // OpenBatch opens an empty draft for finance. The same key and title again
@@ -219,17 +220,19 @@ func (s *Service) giveUp(ctx context.Context, by events.Actor, id events.BatchID
 	}); err != nil {
 		return b, err
 	}
-	// The batch is given up. Should freeing its lines be interrupted, Run goes on.
-	if err := s.release(ctx, id); err != nil {
+	// The batch is given up. Should freeing its lines be interrupted, or take
+	// longer than a caller waits, Run goes on.
+	if err := s.release(ctx, id, patience); err != nil {
 		return b, err
 	}
 	return findBatch(ctx, s.pool, id)
 }
 
-// release frees the lines of a discarded batch in portions.
-func (s *Service) release(ctx context.Context, id events.BatchID) error {
+// release frees the lines of a discarded batch in portions, and begins none
+// once it has taken that long; 0 is no bound.
+func (s *Service) release(ctx context.Context, id events.BatchID, long time.Duration) error {
 	var after events.CompensationID
-	for {
+	for begun := time.Now(); long == 0 || time.Since(begun) < long; {
 		var freed []events.CompensationID
 		if err := s.inTx(ctx, func(tx pgx.Tx) (err error) {
 			freed, err = s.releasePortion(ctx, tx, id, after)
@@ -239,6 +242,7 @@ func (s *Service) release(ctx context.Context, id events.BatchID) error {
 		}
 		after = freed[len(freed)-1]
 	}
+	return nil
 }
 
 // releasePortion frees the next lines after a place, and notes the end after
@@ -279,7 +283,7 @@ func (s *Service) ReleaseDiscarded(ctx context.Context) (n int, err error) {
 		return 0, err
 	}
 	for _, id := range list {
-		if err := s.release(ctx, id); err != nil {
+		if err := s.release(ctx, id, 0); err != nil {
 			return n, err
 		}
 		n++

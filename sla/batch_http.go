@@ -114,10 +114,7 @@ func batchOperation(id, method, path, summary, about string) huma.Operation {
 	return op
 }
 
-const (
-	resultsLimit = 8 << 20
-	fillPatience = 10 * time.Second // after which a call begins no further portion: it has 30 s in all
-)
+const resultsLimit = 8 << 20
 
 func (s *Service) registerBatches(api huma.API) {
 	money := web.Only(events.RoleFinance)
@@ -281,7 +278,7 @@ func (s *Service) fillBatch(ctx context.Context, in *fillInput) (*fillOutput, er
 	}
 	b, added, more, err := s.FillWithin(ctx, by, in.ID, FillFilter{
 		Area: f.Area, Policy: f.Policy, From: f.From, To: f.To, UpTo: f.UpToFen, FirstAttempt: f.FirstAttempt,
-	}, f.Limit, fillPatience)
+	}, f.Limit, patience)
 	if err != nil {
 		return nil, err
 	}

@@ -9,12 +9,14 @@ import (
 	"os"
 	"runtime"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	"rescued/events"
 	"rescued/sla"
 )
 
@@ -140,6 +142,10 @@ func (m *measured) month(lines int) {
 	m.step("payout-files", lines, func() { _, err = way.Send(ctx, still.order, sla.PayoutLines(ctx, r.Service, batch)) },
 		"the lines read, nothing done with them", func() { m.scanned(r, lines, sla.ExportBatch, sla.ExportFilter{BatchID: batch.ID}) })
 	require.NoError(b, err)
+	results := m.results(r, batch)
+	m.step("record", len(results.Lines), func() { batch, _, err = r.Record(ctx, finance, batch.ID, results) }, "INSERT … SELECT of their postings, no index",
+		func() { m.copied(r, `sla.ledger_transactions WHERE kind IN ('paid', 'bounce')`) })
+	require.NoError(b, err)
 	for _, format := range []sla.ExportFormat{sla.CSV, sla.XLSX} {
 		m.step("export-"+string(format), lines, func() {
 			x, err := r.Export(ctx, finance, sla.ExportOrder{What: sla.ExportCompensations, Format: format}, io.Discard)
@@ -150,6 +156,25 @@ func (m *measured) month(lines int) {
 	}
 }
 
+// results are what became of a batch's first payments, as many as come at
+// once: of a hundred, three came back.
+func (m *measured) results(r *rig, batch sla.Batch) (in sla.Results) {
+	lines, err := r.BatchLines(m.b.Context(), finance, batch.ID, sla.LineOpen, events.CompensationID{}, sla.MostResults)
+	require.NoError(m.b, err)
+	in.Name, in.Total.Lines = "the bank's", int64(len(lines))
+	for i, l := range lines {
+		result := sla.ResultLine{Reference: l.Reference, Outcome: sla.OutcomePaid, Fen: l.Fen}
+		in.Total.Fen += l.Fen
+		if i%100 < 3 {
+			result.Outcome, result.Why = sla.OutcomeBounced, "the account is closed"
+		} else {
+			in.Paid.Lines, in.Paid.Fen = in.Paid.Lines+1, in.Paid.Fen+l.Fen
+		}
+		in.Lines = append(in.Lines, result)
+	}
+	return in
+}
+
 // scanned reads the rows of an export.
 func (m *measured) scanned(r *rig, lines int, what sla.ExportKind, f sla.ExportFilter) {
 	n, err := sla.ScanOnly(m.b.Context(), r.Service, what, f)
@@ -157,13 +182,15 @@ func (m *measured) scanned(r *rig, lines int, what sla.ExportKind, f sla.ExportF
 	require.Equal(m.b, lines, n)
 }
 
-// copied writes the rows of tables into tables without index or constraint.
-func (m *measured) copied(r *rig, tables ...string) {
+// copied writes rows, all of a table or those a condition is true of, into
+// tables without index or constraint.
+func (m *measured) copied(r *rig, sources ...string) {
 	unbounded(m.b, r, func(_ pgx.Tx, run func(sql string, args ...any)) {
-		for i, table := range tables {
+		for i, source := range sources {
 			bare := fmt.Sprintf("bare_%d", i)
+			table, _, _ := strings.Cut(source, " ")
 			run(`CREATE TABLE ` + bare + ` (LIKE ` + table + `)`)
-			run(`INSERT INTO ` + bare + ` SELECT * FROM ` + table)
+			run(`INSERT INTO ` + bare + ` SELECT * FROM ` + source)
 			run(`DROP TABLE ` + bare)
 		}
 	})

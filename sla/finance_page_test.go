@@ -39,7 +39,8 @@ A verdict is one whole working-out with its reasons in two languages. fill puts
 approved compensations into the batch, moves each and journals it; seal, approve
 and submit each read, digest and check every line; post books each payment by
 itself and chain links the bookings. payout-files is one pass that writes CSV
-and XLSX; the exports hold every compensation with its verdict in words.
+and XLSX; record takes the first results, as many as come at once, of which
+three of a hundred bounced; the exports hold every compensation with its verdict in words.
 `)
 	return out.String()
 }

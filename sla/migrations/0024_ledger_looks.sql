@@ -40,3 +40,7 @@ DROP TRIGGER posted ON sla.ledger_unsealed;
 CREATE TRIGGER posted AFTER INSERT ON sla.ledger_unsealed
     REFERENCING NEW TABLE AS added FOR EACH STATEMENT WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION sla.check_linked();
 ALTER TABLE sla.ledger_unsealed ENABLE ALWAYS TRIGGER posted;
+
+-- Whoever moves a batch on has its statements go by index, and what one of
+-- them has touched has none.
+ALTER FUNCTION sla.keep_lines() SET enable_hashjoin = on;
