@@ -128,18 +128,16 @@ func (s *Service) inBatch(ctx context.Context, by events.Actor, id events.BatchI
 // lines, each of them, and the compensations behind them. Nothing in the
 // service could have changed them; this looks for what came from elsewhere.
 func unchanged(ctx context.Context, tx pgx.Tx, b Batch) error {
-	sum, err := sumLines(ctx, tx, b.ID)
-	if err != nil {
+	sum, strayed, err := sumBacked(ctx, tx, b.ID)
+	switch {
+	case err != nil:
 		return err
-	}
-	if !sum.is(b) {
+	case !sum.is(b):
 		return ErrBatchChanged.With("sealed", b.Digest).With("found", sum.digest())
+	case strayed > 0:
+		return ErrBatchChanged.With("lines_without_batched_compensation", strayed)
 	}
-	strayed, err := countStrayed(ctx, tx, b.ID)
-	if err == nil && strayed > 0 {
-		err = ErrBatchChanged.With("lines_without_batched_compensation", strayed)
-	}
-	return err
+	return nil
 }
 
 // ascending sorts identifiers as rows are locked.

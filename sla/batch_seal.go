@@ -19,7 +19,7 @@ func (s *Service) Seal(ctx context.Context, by events.Actor, id events.BatchID, 
 		if _, err := batchTable.Next(b.State, evSeal); err != nil {
 			return b, err
 		}
-		sum, err := sumLines(ctx, tx, b.ID)
+		sum, strayed, err := sumBacked(ctx, tx, b.ID)
 		if err != nil {
 			return b, err
 		}
@@ -28,10 +28,7 @@ func (s *Service) Seal(ctx context.Context, by events.Actor, id events.BatchID, 
 			return b, ErrEmptyBatch
 		case sum.lines != b.Lines || sum.total != b.Total:
 			return b, ErrBatchChanged
-		}
-		if strayed, err := countStrayed(ctx, tx, b.ID); err != nil {
-			return b, err
-		} else if strayed > 0 {
+		case strayed > 0:
 			return b, ErrBatchChanged.With("lines_without_batched_compensation", strayed)
 		}
 		b.Digest = sum.digest()

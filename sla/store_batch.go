@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"rescued/events"
+	"rescued/internal/pg"
 )
 
 const batchColumns = `id, state, version, title, lines, total_fen, digest, paid_lines, paid_fen, bounced_lines, bounced_fen,
@@ -233,13 +234,31 @@ func sumLines(ctx context.Context, db events.Querier, id events.BatchID) (*lineS
 	return sum, err
 }
 
-// countStrayed says how many lines of a batch are not backed by a batched
-// compensation of their amount.
-func countStrayed(ctx context.Context, tx pgx.Tx, id events.BatchID) (n int64, err error) {
-	err = tx.QueryRow(ctx, `
-		SELECT count(*) FROM sla.batch_lines l LEFT JOIN sla.compensations c ON c.id = l.compensation_id
-		WHERE l.batch_id = $1 AND (c.state, c.fen, c.request_id) IS DISTINCT FROM ('batched', l.fen, l.request_id)`, id).Scan(&n)
-	return n, err
+// sumBacked is sumLines, and says how many of the lines are not backed by a
+// batched compensation of their amount. It takes as long as the lines are
+// many: whoever waits for it has a bound of his own.
+func sumBacked(ctx context.Context, tx pgx.Tx, id events.BatchID) (sum *lineSum, strayed int64, err error) {
+	if err := pg.NoLimits(ctx, tx); err != nil {
+		return nil, 0, err
+	}
+	rows, err := tx.Query(ctx, `
+		SELECT l.reference, l.request_id, l.fen, l.compensation_id,
+			(c.state, c.fen, c.request_id) IS NOT DISTINCT FROM ('batched', l.fen, l.request_id)
+		FROM sla.batch_lines l LEFT JOIN sla.compensations c ON c.id = l.compensation_id
+		WHERE l.batch_id = $1 ORDER BY l.compensation_id`, id)
+	if err != nil {
+		return nil, 0, err
+	}
+	sum = newLineSum()
+	var l PayoutLine
+	var backed bool
+	_, err = pgx.ForEachRow(rows, []any{&l.Reference, &l.Payee, &l.Fen, &l.CompensationID, &backed}, func() error {
+		if !backed {
+			strayed++
+		}
+		return sum.add(l)
+	})
+	return sum, strayed, err
 }
 
 // moved is a compensation that a set-based step has moved.

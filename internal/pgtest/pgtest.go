@@ -76,7 +76,7 @@ func URL(t testing.TB, sets ...pg.Migrations) string {
 	name := fmt.Sprintf("t_%d_%d_%d", os.Getpid(), time.Now().UnixNano()%1_000_000_000, databases.Add(1))
 	require.NoError(t, srv.exec(ctx, "CREATE DATABASE "+quote(name)+" TEMPLATE "+quote(template)))
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+		ctx, cancel := context.WithTimeout(context.Background(), setupTimeout)
 		defer cancel()
 		require.NoError(t, srv.exec(ctx, "DROP DATABASE "+quote(name)+" WITH (FORCE)"))
 	})
