@@ -270,161 +270,61 @@ type CrewChanged struct {
 	Version      int64      `json:"version"`
 }
 
-// GuaranteeArmed: a promise is being kept from now on.
-type GuaranteeArmed struct {
-	GuaranteeID GuaranteeID `json:"guarantee_id"`
-	RequestID   RequestID   `json:"request_id"`
-	Area        string      `json:"area"`
-	ArmedAt     time.Time   `json:"armed_at"`
-	Promise     Promise     `json:"promise"`
-}
-
-// GuaranteeAtRisk: the promise may be missed and can still be saved.
-type GuaranteeAtRisk struct {
-	GuaranteeID GuaranteeID `json:"guarantee_id"`
-	RequestID   RequestID   `json:"request_id"`
-	Area        string      `json:"area"`
-	DueAt       time.Time   `json:"due_at"`
-	NoticedAt   time.Time   `json:"noticed_at"`
-	Reason      string      `json:"reason"`              // due_soon, or the first reason of RequestWarned
-	RemedyZH    string      `json:"remedy_zh,omitempty"` // what could be done, in words
-	RemedyEN    string      `json:"remedy_en,omitempty"`
-}
-
-// GuaranteeBreached: the deadline passed and nobody is known to have arrived.
-// An alarm, not a verdict: news of an arrival in time still makes it met.
-type GuaranteeBreached struct {
-	GuaranteeID GuaranteeID `json:"guarantee_id"`
-	RequestID   RequestID   `json:"request_id"`
-	Area        string      `json:"area"`
-	DueAt       time.Time   `json:"due_at"`
-	NoticedAt   time.Time   `json:"noticed_at"`
-}
-
-// GuaranteeSettled: the verdict. A later one for the same guarantee replaces
-// it, when an earlier proof or an annulled arrival comes to light.
-type GuaranteeSettled struct {
-	GuaranteeID GuaranteeID `json:"guarantee_id"`
-	RequestID   RequestID   `json:"request_id"`
-	Area        string      `json:"area"`
-	Outcome     string      `json:"outcome"` // met, late, void or waived
-	DueAt       time.Time   `json:"due_at"`
-	StoppedAt   *time.Time  `json:"stopped_at,omitempty"` // arrival or cancellation
-	LateS       int64       `json:"late_s"`
-	OwedFen     int64       `json:"owed_fen"`
-	Reasons     []Reason    `json:"reasons"`
-}
-
-// Reason is one line of an explanation, in both languages of the pages.
-type Reason struct {
-	At   *time.Time `json:"at,omitempty"`
-	Code string     `json:"code"`
-	ZH   string     `json:"zh"`
-	EN   string     `json:"en"`
-	Fen  int64      `json:"fen,omitempty"`
-}
-
-// CompensationAccrued: a late arrival is owed for.
-type CompensationAccrued struct {
-	CompensationID CompensationID `json:"compensation_id"`
-	GuaranteeID    GuaranteeID    `json:"guarantee_id"`
-	RequestID      RequestID      `json:"request_id"`
-	Area           string         `json:"area"`
-	Fen            int64          `json:"fen"`
-	Policy         string         `json:"policy"`
-	PolicyVersion  int            `json:"policy_version"`
-	AccruedAt      time.Time      `json:"accrued_at"`
-	Reasons        []Reason       `json:"reasons"`
-}
-
-// CompensationChanged: a compensation moved on in its life.
-type CompensationChanged struct {
-	CompensationID CompensationID `json:"compensation_id"`
-	RequestID      RequestID      `json:"request_id"`
-	Area           string         `json:"area"`
-	State          string         `json:"state"` // approved, disputed, batched, paid or void
-	Fen            int64          `json:"fen"`
-	ChangedAt      time.Time      `json:"changed_at"`
-	Reason         string         `json:"reason,omitempty"`
-}
-
 // CloudEvents types, one per payload. A change of shape is a new version.
-func (RequestOpened) EventType() string       { return "cn.rescue.request.opened.v1" }
-func (RequestRefused) EventType() string      { return "cn.rescue.request.refused.v1" }
-func (OfferMade) EventType() string           { return "cn.rescue.offer.made.v1" }
-func (OfferLapsed) EventType() string         { return "cn.rescue.offer.lapsed.v1" }
-func (RequestAssigned) EventType() string     { return "cn.rescue.request.assigned.v1" }
-func (RequestStranded) EventType() string     { return "cn.rescue.request.stranded.v1" }
-func (RequestHeld) EventType() string         { return "cn.rescue.request.held.v1" }
-func (CrewDeparted) EventType() string        { return "cn.rescue.crew.departed.v1" }
-func (ArrivalUnproven) EventType() string     { return "cn.rescue.arrival.unproven.v1" }
-func (CrewArrived) EventType() string         { return "cn.rescue.crew.arrived.v1" }
-func (RequestReleased) EventType() string     { return "cn.rescue.request.released.v1" }
-func (RequestCancelled) EventType() string    { return "cn.rescue.request.cancelled.v1" }
-func (RequestFinished) EventType() string     { return "cn.rescue.request.finished.v1" }
-func (RequestWarned) EventType() string       { return "cn.rescue.request.warned.v1" }
-func (ArrivalForecast) EventType() string     { return "cn.rescue.arrival.forecast.v1" }
-func (CrewPositioned) EventType() string      { return "cn.rescue.crew.positioned.v1" }
-func (CrewChanged) EventType() string         { return "cn.rescue.crew.changed.v1" }
-func (GuaranteeArmed) EventType() string      { return "cn.rescue.guarantee.armed.v1" }
-func (GuaranteeAtRisk) EventType() string     { return "cn.rescue.guarantee.at_risk.v1" }
-func (GuaranteeBreached) EventType() string   { return "cn.rescue.guarantee.breached.v1" }
-func (GuaranteeSettled) EventType() string    { return "cn.rescue.guarantee.settled.v1" }
-func (CompensationAccrued) EventType() string { return "cn.rescue.compensation.accrued.v1" }
-func (CompensationChanged) EventType() string { return "cn.rescue.compensation.changed.v1" }
+func (RequestOpened) EventType() string    { return "cn.rescue.request.opened.v1" }
+func (RequestRefused) EventType() string   { return "cn.rescue.request.refused.v1" }
+func (OfferMade) EventType() string        { return "cn.rescue.offer.made.v1" }
+func (OfferLapsed) EventType() string      { return "cn.rescue.offer.lapsed.v1" }
+func (RequestAssigned) EventType() string  { return "cn.rescue.request.assigned.v1" }
+func (RequestStranded) EventType() string  { return "cn.rescue.request.stranded.v1" }
+func (RequestHeld) EventType() string      { return "cn.rescue.request.held.v1" }
+func (CrewDeparted) EventType() string     { return "cn.rescue.crew.departed.v1" }
+func (ArrivalUnproven) EventType() string  { return "cn.rescue.arrival.unproven.v1" }
+func (CrewArrived) EventType() string      { return "cn.rescue.crew.arrived.v1" }
+func (RequestReleased) EventType() string  { return "cn.rescue.request.released.v1" }
+func (RequestCancelled) EventType() string { return "cn.rescue.request.cancelled.v1" }
+func (RequestFinished) EventType() string  { return "cn.rescue.request.finished.v1" }
+func (RequestWarned) EventType() string    { return "cn.rescue.request.warned.v1" }
+func (ArrivalForecast) EventType() string  { return "cn.rescue.arrival.forecast.v1" }
+func (CrewPositioned) EventType() string   { return "cn.rescue.crew.positioned.v1" }
+func (CrewChanged) EventType() string      { return "cn.rescue.crew.changed.v1" }
 
-// Streams: requests by area, crews by crew, promises and money by request.
-func (e RequestOpened) Stream() (Topic, string)     { return TopicRequests, e.Area }
-func (e RequestRefused) Stream() (Topic, string)    { return TopicRequests, e.IntakeID }
-func (e OfferMade) Stream() (Topic, string)         { return TopicRequests, e.Area }
-func (e OfferLapsed) Stream() (Topic, string)       { return TopicRequests, e.Area }
-func (e RequestAssigned) Stream() (Topic, string)   { return TopicRequests, e.Area }
-func (e RequestStranded) Stream() (Topic, string)   { return TopicRequests, e.Area }
-func (e RequestHeld) Stream() (Topic, string)       { return TopicRequests, e.Area }
-func (e CrewDeparted) Stream() (Topic, string)      { return TopicRequests, e.Area }
-func (e ArrivalUnproven) Stream() (Topic, string)   { return TopicRequests, e.Area }
-func (e CrewArrived) Stream() (Topic, string)       { return TopicRequests, e.Area }
-func (e RequestReleased) Stream() (Topic, string)   { return TopicRequests, e.Area }
-func (e RequestCancelled) Stream() (Topic, string)  { return TopicRequests, e.Area }
-func (e RequestFinished) Stream() (Topic, string)   { return TopicRequests, e.Area }
-func (e RequestWarned) Stream() (Topic, string)     { return TopicRequests, e.Area }
-func (e ArrivalForecast) Stream() (Topic, string)   { return TopicRequests, e.Area }
-func (e CrewPositioned) Stream() (Topic, string)    { return TopicCrews, e.CrewID.String() }
-func (e CrewChanged) Stream() (Topic, string)       { return TopicCrews, e.CrewID.String() }
-func (e GuaranteeArmed) Stream() (Topic, string)    { return TopicPromises, e.RequestID.String() }
-func (e GuaranteeAtRisk) Stream() (Topic, string)   { return TopicPromises, e.RequestID.String() }
-func (e GuaranteeBreached) Stream() (Topic, string) { return TopicPromises, e.RequestID.String() }
-func (e GuaranteeSettled) Stream() (Topic, string)  { return TopicPromises, e.RequestID.String() }
-func (e CompensationAccrued) Stream() (Topic, string) {
-	return TopicCompensations, e.RequestID.String()
-}
-func (e CompensationChanged) Stream() (Topic, string) {
-	return TopicCompensations, e.RequestID.String()
-}
+// Streams: requests by area, crews by crew.
+func (e RequestOpened) Stream() (Topic, string)    { return TopicRequests, e.Area }
+func (e RequestRefused) Stream() (Topic, string)   { return TopicRequests, e.IntakeID }
+func (e OfferMade) Stream() (Topic, string)        { return TopicRequests, e.Area }
+func (e OfferLapsed) Stream() (Topic, string)      { return TopicRequests, e.Area }
+func (e RequestAssigned) Stream() (Topic, string)  { return TopicRequests, e.Area }
+func (e RequestStranded) Stream() (Topic, string)  { return TopicRequests, e.Area }
+func (e RequestHeld) Stream() (Topic, string)      { return TopicRequests, e.Area }
+func (e CrewDeparted) Stream() (Topic, string)     { return TopicRequests, e.Area }
+func (e ArrivalUnproven) Stream() (Topic, string)  { return TopicRequests, e.Area }
+func (e CrewArrived) Stream() (Topic, string)      { return TopicRequests, e.Area }
+func (e RequestReleased) Stream() (Topic, string)  { return TopicRequests, e.Area }
+func (e RequestCancelled) Stream() (Topic, string) { return TopicRequests, e.Area }
+func (e RequestFinished) Stream() (Topic, string)  { return TopicRequests, e.Area }
+func (e RequestWarned) Stream() (Topic, string)    { return TopicRequests, e.Area }
+func (e ArrivalForecast) Stream() (Topic, string)  { return TopicRequests, e.Area }
+func (e CrewPositioned) Stream() (Topic, string)   { return TopicCrews, e.CrewID.String() }
+func (e CrewChanged) Stream() (Topic, string)      { return TopicCrews, e.CrewID.String() }
 
 // Subjects: the request, or the crew for what concerns a crew alone.
-func (e RequestOpened) Subject() string       { return e.RequestID.String() }
-func (e OfferMade) Subject() string           { return e.RequestID.String() }
-func (e OfferLapsed) Subject() string         { return e.RequestID.String() }
-func (e RequestAssigned) Subject() string     { return e.RequestID.String() }
-func (e RequestStranded) Subject() string     { return e.RequestID.String() }
-func (e RequestHeld) Subject() string         { return e.RequestID.String() }
-func (e CrewDeparted) Subject() string        { return e.RequestID.String() }
-func (e ArrivalUnproven) Subject() string     { return e.RequestID.String() }
-func (e CrewArrived) Subject() string         { return e.RequestID.String() }
-func (e RequestReleased) Subject() string     { return e.RequestID.String() }
-func (e RequestCancelled) Subject() string    { return e.RequestID.String() }
-func (e RequestFinished) Subject() string     { return e.RequestID.String() }
-func (e RequestWarned) Subject() string       { return e.RequestID.String() }
-func (e ArrivalForecast) Subject() string     { return e.RequestID.String() }
-func (e CrewPositioned) Subject() string      { return e.CrewID.String() }
-func (e CrewChanged) Subject() string         { return e.CrewID.String() }
-func (e GuaranteeArmed) Subject() string      { return e.RequestID.String() }
-func (e GuaranteeAtRisk) Subject() string     { return e.RequestID.String() }
-func (e GuaranteeBreached) Subject() string   { return e.RequestID.String() }
-func (e GuaranteeSettled) Subject() string    { return e.RequestID.String() }
-func (e CompensationAccrued) Subject() string { return e.RequestID.String() }
-func (e CompensationChanged) Subject() string { return e.RequestID.String() }
+func (e RequestOpened) Subject() string    { return e.RequestID.String() }
+func (e OfferMade) Subject() string        { return e.RequestID.String() }
+func (e OfferLapsed) Subject() string      { return e.RequestID.String() }
+func (e RequestAssigned) Subject() string  { return e.RequestID.String() }
+func (e RequestStranded) Subject() string  { return e.RequestID.String() }
+func (e RequestHeld) Subject() string      { return e.RequestID.String() }
+func (e CrewDeparted) Subject() string     { return e.RequestID.String() }
+func (e ArrivalUnproven) Subject() string  { return e.RequestID.String() }
+func (e CrewArrived) Subject() string      { return e.RequestID.String() }
+func (e RequestReleased) Subject() string  { return e.RequestID.String() }
+func (e RequestCancelled) Subject() string { return e.RequestID.String() }
+func (e RequestFinished) Subject() string  { return e.RequestID.String() }
+func (e RequestWarned) Subject() string    { return e.RequestID.String() }
+func (e ArrivalForecast) Subject() string  { return e.RequestID.String() }
+func (e CrewPositioned) Subject() string   { return e.CrewID.String() }
+func (e CrewChanged) Subject() string      { return e.CrewID.String() }
 
 // Subject is the open request it repeats, else the CloudEvents id it came with.
 func (e RequestRefused) Subject() string {

@@ -138,11 +138,6 @@ func weather(list []DeclaredCondition, at time.Time) (mode string) {
 	return mode
 }
 
-// concerns reports whether a revision bears on requests of an area.
-func (c DeclaredCondition) concerns(area string) bool {
-	return len(c.Areas) == 0 || slices.Contains(c.Areas, area)
-}
-
 // reach is the last moment at which a request opened is concerned by any of
 // the revisions of one condition; zero is no end.
 func reach(revisions []DeclaredCondition) (last time.Time) {
