@@ -165,4 +165,25 @@
 //     a new one. One that is batched or paid stays, and the difference waits
 //     as a note for a person. What finance voided stays void until news of
 //     the rescue changes the amount.
+//
+// # Where things are
+//
+// A file's first word is its noun, what follows the part: none for types and
+// what is decided purely, _service for commands (_many, _draft, _decide … where
+// they are many), _store for SQL, _http for routes and wire shapes, and _test.
+//
+//	policy, fact, clock, explain   what is promised, what is known, the verdict and its words: pure
+//	guarantee, keep, consume,      a promise from its opening to its verdict: what is heard,
+//	  sweep                          what it makes of the guarantee, and the alarms
+//	record, condition              what people record, of a request or for a region
+//	import                         history of other systems
+//	compensation, approval, spent, what is owed, who says yes, and the caps it is weighed against
+//	  month
+//	ledger                         accounts, postings, chain, balances
+//	batch, payout, payments        from approved to paid
+//	foreign, reconcile, day        what the bank says, and the closing of a day
+//	attribution, chargeback,       who bears it, and a provider's month
+//	  statement
+//	export, report, total, zone    what finance takes away and sees
+//	verify                         everything recomputed
 package sla
