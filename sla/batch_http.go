@@ -243,31 +243,15 @@ func (s *Service) openBatch(ctx context.Context, in *openBatchInput) (*openBatch
 }
 
 func (s *Service) listBatches(ctx context.Context, in *listBatchesInput) (*web.List[BatchBody], error) {
-	by, _ := web.ActorFrom(ctx)
-	var after BatchPlace
-	if _, err := web.DecodeCursor("batches", in.Cursor, &after); err != nil {
-		return nil, err
-	}
-	list, err := s.Batches(ctx, by, BatchState(in.State), after, in.Limit+1)
-	if err != nil {
-		return nil, err
-	}
-	list, next := page(list, in.Limit, "batches", func(b Batch) any { return BatchPlace{b.CreatedAt, b.ID} })
-	return web.Listed(ctx, mapped(list, batchBody), next), nil
+	return listed(ctx, "batches", in.Listing, func(by events.Actor, after BatchPlace, limit int) ([]Batch, error) {
+		return s.Batches(ctx, by, BatchState(in.State), after, limit)
+	}, batchBody, func(b Batch) BatchPlace { return BatchPlace{b.CreatedAt, b.ID} })
 }
 
 func (s *Service) listBatchLines(ctx context.Context, in *listLinesInput) (*web.List[LineBody], error) {
-	by, _ := web.ActorFrom(ctx)
-	var after events.CompensationID
-	if _, err := web.DecodeCursor("batch lines", in.Cursor, &after); err != nil {
-		return nil, err
-	}
-	list, err := s.BatchLines(ctx, by, in.ID, LineState(in.State), after, in.Limit+1)
-	if err != nil {
-		return nil, err
-	}
-	list, next := page(list, in.Limit, "batch lines", func(l BatchLine) any { return l.CompensationID })
-	return web.Listed(ctx, mapped(list, lineBody), next), nil
+	return listed(ctx, "batch lines", in.Listing, func(by events.Actor, after events.CompensationID, limit int) ([]BatchLine, error) {
+		return s.BatchLines(ctx, by, in.ID, LineState(in.State), after, limit)
+	}, lineBody, func(l BatchLine) events.CompensationID { return l.CompensationID })
 }
 
 func (s *Service) fillBatch(ctx context.Context, in *fillInput) (*fillOutput, error) {

@@ -146,10 +146,6 @@ func (s *Service) registerChargebacks(api huma.API) {
 
 func (s *Service) listChargebacks(ctx context.Context, in *listChargebacksInput) (*totaled[ChargebackBody], error) {
 	by, _ := web.ActorFrom(ctx)
-	var after ChargebackPlace
-	if _, err := web.DecodeCursor("chargebacks", in.Cursor, &after); err != nil {
-		return nil, err
-	}
 	if err := checkPeriod(in.From, in.To); err != nil {
 		return nil, err
 	}
@@ -163,12 +159,13 @@ func (s *Service) listChargebacks(ctx context.Context, in *listChargebacksInput)
 	case !in.PartnerID.IsZero():
 		f.Bearer, f.BearerID = BearerPartner, in.PartnerID.UUID()
 	}
-	list, err := s.Chargebacks(ctx, by, f, after, in.Limit+1)
+	list, err := listed(ctx, "chargebacks", in.Listing, func(_ events.Actor, after ChargebackPlace, limit int) ([]Chargeback, error) {
+		return s.Chargebacks(ctx, by, f, after, limit)
+	}, chargebackBody, func(b Chargeback) ChargebackPlace { return ChargebackPlace{b.ChargedAt, b.CompensationID, b.ID} })
 	if err != nil {
 		return nil, err
 	}
-	list, next := page(list, in.Limit, "chargebacks", func(b Chargeback) any { return ChargebackPlace{b.ChargedAt, b.CompensationID, b.ID} })
-	return totaledList(in.Totaling, web.Listed(ctx, mapped(list, chargebackBody), next), func() (Sum, error) {
+	return totaledList(in.Totaling, list, func() (Sum, error) {
 		return s.TotalChargebacks(ctx, by, f)
 	})
 }

@@ -227,53 +227,29 @@ func date(field, text string) (time.Time, error) {
 }
 
 func (s *Service) comparedPage(ctx context.Context, day time.Time, of events.ReconciliationID, list string, at web.Listing) (*web.List[ComparedBody], error) {
-	by, _ := web.ActorFrom(ctx)
-	var after string
-	if _, err := web.DecodeCursor("compared", at.Cursor, &after); err != nil {
-		return nil, err
-	}
-	lines, err := s.Compared(ctx, by, day, of, MatchList(list), after, at.Limit+1)
-	if err != nil {
-		return nil, err
-	}
-	lines, next := page(lines, at.Limit, "compared", func(l ComparedLine) any { return l.Reference })
-	return web.Listed(ctx, mapped(lines, comparedBody), next), nil
+	return listed(ctx, "compared", at, func(by events.Actor, after string, limit int) ([]ComparedLine, error) {
+		return s.Compared(ctx, by, day, of, MatchList(list), after, limit)
+	}, comparedBody, func(l ComparedLine) string { return l.Reference })
 }
 
 func (s *Service) listReconciliations(ctx context.Context, in *listReconciliationsInput) (*web.List[ReconciliationBody], error) {
-	by, _ := web.ActorFrom(ctx)
-	var after ReconciliationPlace
-	if _, err := web.DecodeCursor("reconciliations", in.Cursor, &after); err != nil {
-		return nil, err
-	}
 	day, err := date("day", in.Day)
 	if err != nil {
 		return nil, err
 	}
-	list, err := s.Reconciliations(ctx, by, day, after, in.Limit+1)
-	if err != nil {
-		return nil, err
-	}
-	list, next := page(list, in.Limit, "reconciliations", func(r Reconciliation) any { return ReconciliationPlace{r.ImportedAt, r.ID} })
-	return web.Listed(ctx, mapped(list, reconciliationBody), next), nil
+	return listed(ctx, "reconciliations", in.Listing, func(by events.Actor, after ReconciliationPlace, limit int) ([]Reconciliation, error) {
+		return s.Reconciliations(ctx, by, day, after, limit)
+	}, reconciliationBody, func(r Reconciliation) ReconciliationPlace { return ReconciliationPlace{r.ImportedAt, r.ID} })
 }
 
 func (s *Service) listDays(ctx context.Context, in *web.Listing) (*web.List[DayBody], error) {
-	by, _ := web.ActorFrom(ctx)
-	var before string
-	if _, err := web.DecodeCursor("days", in.Cursor, &before); err != nil {
-		return nil, err
-	}
-	from, err := date("cursor", before)
-	if err != nil {
-		return nil, err
-	}
-	list, err := s.Days(ctx, by, from, in.Limit+1)
-	if err != nil {
-		return nil, err
-	}
-	list, next := page(list, in.Limit, "days", func(d Day) any { return dateText(d.Day) })
-	return web.Listed(ctx, mapped(list, dayBody), next), nil
+	return listed(ctx, "days", *in, func(by events.Actor, before string, limit int) ([]Day, error) {
+		from, err := date("cursor", before)
+		if err != nil {
+			return nil, err
+		}
+		return s.Days(ctx, by, from, limit)
+	}, dayBody, func(d Day) string { return dateText(d.Day) })
 }
 
 func (s *Service) reconcile(ctx context.Context, in *reconcileInput) (*reconciliationOutput, error) {

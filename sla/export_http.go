@@ -168,15 +168,7 @@ func (s *Service) registerExports(api huma.API) {
 }
 
 func (s *Service) listExports(ctx context.Context, in *web.Listing) (*web.List[Export], error) {
-	by, _ := web.ActorFrom(ctx)
-	var after ExportPlace
-	if _, err := web.DecodeCursor("exports", in.Cursor, &after); err != nil {
-		return nil, err
-	}
-	list, err := s.ExportRecords(ctx, by, after, in.Limit+1)
-	if err != nil {
-		return nil, err
-	}
-	list, next := page(list, in.Limit, "exports", func(x Export) any { return ExportPlace{x.MadeAt, x.ID} })
-	return web.Listed(ctx, list, next), nil
+	return listed(ctx, "exports", *in, func(by events.Actor, after ExportPlace, limit int) ([]Export, error) {
+		return s.ExportRecords(ctx, by, after, limit)
+	}, func(x Export) Export { return x }, func(x Export) ExportPlace { return ExportPlace{x.MadeAt, x.ID} })
 }

@@ -81,18 +81,10 @@ func (s *Service) registerPromises(api huma.API) {
 }
 
 func (s *Service) listGuarantees(ctx context.Context, in *listGuaranteesInput) (*web.List[GuaranteeBody], error) {
-	by, _ := web.ActorFrom(ctx)
-	var after GuaranteePlace
-	if _, err := web.DecodeCursor("guarantees", in.Cursor, &after); err != nil {
-		return nil, err
-	}
 	f := GuaranteeFilter{State: GuaranteeState(in.State), Area: in.Area, Review: in.Review, AtRisk: in.AtRisk, Imported: in.Imported}
-	list, err := s.Guarantees(ctx, by, f, after, in.Limit+1)
-	if err != nil {
-		return nil, err
-	}
-	list, next := page(list, in.Limit, "guarantees", func(g Guarantee) any { return GuaranteePlace{g.Verdict.DueAt, g.ID} })
-	return web.Listed(ctx, mapped(list, guaranteeBody), next), nil
+	return listed(ctx, "guarantees", in.Listing, func(by events.Actor, after GuaranteePlace, limit int) ([]Guarantee, error) {
+		return s.Guarantees(ctx, by, f, after, limit)
+	}, guaranteeBody, func(g Guarantee) GuaranteePlace { return GuaranteePlace{g.Verdict.DueAt, g.ID} })
 }
 
 func (s *Service) readGuarantee(ctx context.Context, in *requestInput) (*standingOutput, error) {
@@ -180,10 +172,6 @@ func (s *Service) registerMoney(api huma.API) {
 
 func (s *Service) listCompensations(ctx context.Context, in *listCompensationsInput) (*totaled[CompensationBody], error) {
 	by, _ := web.ActorFrom(ctx)
-	var after CompensationPlace
-	if _, err := web.DecodeCursor("compensations", in.Cursor, &after); err != nil {
-		return nil, err
-	}
 	if err := checkPeriod(in.From, in.To); err != nil {
 		return nil, err
 	}
@@ -191,12 +179,13 @@ func (s *Service) listCompensations(ctx context.Context, in *listCompensationsIn
 		State: CompensationState(in.State), Area: in.Area, Policy: in.Policy,
 		RequestID: in.RequestID, From: in.From, To: in.To, ImportID: in.ImportID, UpTo: Fen(in.UpToFen),
 	}
-	list, err := s.Compensations(ctx, by, f, after, in.Limit+1)
+	list, err := listed(ctx, "compensations", in.Listing, func(_ events.Actor, after CompensationPlace, limit int) ([]Compensation, error) {
+		return s.Compensations(ctx, by, f, after, limit)
+	}, compensationBody, func(c Compensation) CompensationPlace { return CompensationPlace{c.AccruedAt, c.ID} })
 	if err != nil {
 		return nil, err
 	}
-	list, next := page(list, in.Limit, "compensations", func(c Compensation) any { return CompensationPlace{c.AccruedAt, c.ID} })
-	return totaledList(in.Totaling, web.Listed(ctx, mapped(list, compensationBody), next), func() (Sum, error) {
+	return totaledList(in.Totaling, list, func() (Sum, error) {
 		return s.TotalCompensations(ctx, by, f)
 	})
 }
@@ -217,14 +206,27 @@ func compensationAnswer(c Compensation, err error) (*compensationOutput, error) 
 	return &compensationOutput{web.Version(c.Version), compensationBody(c)}, nil
 }
 
-// page cuts a list that was read with one row too many, and makes the cursor
-// of the next page if that row was there.
-func page[T any](list []T, limit int, kind string, at func(T) any) ([]T, string) {
-	if len(list) <= limit {
-		return list, ""
+// listed gives one page of a list. read is given the place after which it begins,
+// as the cursor tells it, and asked for one entry more than the page holds; place
+// says where an entry lies.
+func listed[T, B, P any](ctx context.Context, kind string, at web.Listing,
+	read func(by events.Actor, after P, limit int) ([]T, error), body func(T) B, place func(T) P,
+) (*web.List[B], error) {
+	by, _ := web.ActorFrom(ctx)
+	var after P
+	if _, err := web.DecodeCursor(kind, at.Cursor, &after); err != nil {
+		return nil, err
 	}
-	list = list[:limit]
-	return list, web.EncodeCursor(kind, at(list[limit-1]))
+	list, err := read(by, after, at.Limit+1)
+	if err != nil {
+		return nil, err
+	}
+	next := ""
+	if len(list) > at.Limit {
+		list = list[:at.Limit]
+		next = web.EncodeCursor(kind, place(list[at.Limit-1]))
+	}
+	return web.Listed(ctx, mapped(list, body), next), nil
 }
 
 func mapped[T, U any](list []T, f func(T) U) []U {

@@ -103,15 +103,7 @@ func (s *Service) registerImports(api huma.API) {
 }
 
 func (s *Service) listImports(ctx context.Context, in *listImportsInput) (*web.List[ImportBody], error) {
-	by, _ := web.ActorFrom(ctx)
-	var after ImportPlace
-	if _, err := web.DecodeCursor("imports", in.Cursor, &after); err != nil {
-		return nil, err
-	}
-	list, err := s.Imports(ctx, by, ImportState(in.State), after, in.Limit+1)
-	if err != nil {
-		return nil, err
-	}
-	list, next := page(list, in.Limit, "imports", func(i Import) any { return ImportPlace{i.PreparedAt, i.ID} })
-	return web.Listed(ctx, mapped(list, importBody), next), nil
+	return listed(ctx, "imports", in.Listing, func(by events.Actor, after ImportPlace, limit int) ([]Import, error) {
+		return s.Imports(ctx, by, ImportState(in.State), after, limit)
+	}, importBody, func(i Import) ImportPlace { return ImportPlace{i.PreparedAt, i.ID} })
 }

@@ -94,22 +94,19 @@ func (s *Service) registerLedger(api huma.API) {
 
 func (s *Service) listTransactions(ctx context.Context, in *listTransactionsInput) (*totaled[Transaction], error) {
 	by, _ := web.ActorFrom(ctx)
-	var after TransactionPlace
-	if _, err := web.DecodeCursor("transactions", in.Cursor, &after); err != nil {
-		return nil, err
-	}
 	if err := checkPeriod(in.From, in.To); err != nil {
 		return nil, err
 	}
 	f := TransactionFilter{
 		Account: Account(in.Account), Kind: in.Kind, CompensationID: in.CompensationID, BatchID: in.BatchID, From: in.From, To: in.To,
 	}
-	list, err := s.Transactions(ctx, by, f, after, in.Limit+1)
+	list, err := listed(ctx, "transactions", in.Listing, func(_ events.Actor, after TransactionPlace, limit int) ([]Transaction, error) {
+		return s.Transactions(ctx, by, f, after, limit)
+	}, func(t Transaction) Transaction { return t }, func(t Transaction) TransactionPlace { return TransactionPlace{t.PostedAt, t.ID} })
 	if err != nil {
 		return nil, err
 	}
-	list, next := page(list, in.Limit, "transactions", func(t Transaction) any { return TransactionPlace{t.PostedAt, t.ID} })
-	return totaledList(in.Totaling, web.Listed(ctx, list, next), func() (Sum, error) {
+	return totaledList(in.Totaling, list, func() (Sum, error) {
 		return s.TotalTransactions(ctx, by, f)
 	})
 }

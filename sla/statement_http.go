@@ -258,34 +258,20 @@ func monthNamed(text string) (time.Time, error) {
 
 func (s *Service) listStatements(ctx context.Context, in *listStatementsInput) (*web.List[StatementBody], error) {
 	by, _ := web.ActorFrom(ctx)
-	var after StatementPlace
-	if _, err := web.DecodeCursor("statements", in.Cursor, &after); err != nil {
-		return nil, err
-	}
 	month, err := monthNamed(in.Month)
 	if err != nil {
 		return nil, err
 	}
-	list, err := s.Statements(ctx, by, StatementFilter{ProviderID: in.ProviderID, Month: month, State: StatementState(in.State)}, after, in.Limit+1)
-	if err != nil {
-		return nil, err
-	}
-	list, next := page(list, in.Limit, "statements", func(st Statement) any { return StatementPlace{st.Month, st.ID} })
-	return web.Listed(ctx, mapped(list, func(st Statement) StatementBody { return statementBody(by, st) }), next), nil
+	return listed(ctx, "statements", in.Listing, func(_ events.Actor, after StatementPlace, limit int) ([]Statement, error) {
+		return s.Statements(ctx, by, StatementFilter{ProviderID: in.ProviderID, Month: month, State: StatementState(in.State)}, after, limit)
+	}, func(st Statement) StatementBody { return statementBody(by, st) }, func(st Statement) StatementPlace { return StatementPlace{st.Month, st.ID} })
 }
 
 func (s *Service) listStatementLines(ctx context.Context, in *listStatementLinesInput) (*web.List[StatementLineBody], error) {
-	by, _ := web.ActorFrom(ctx)
-	var after struct {
+	type place struct {
 		Line int `json:"line"`
 	}
-	if _, err := web.DecodeCursor("statement_lines", in.Cursor, &after); err != nil {
-		return nil, err
-	}
-	list, err := s.StatementLines(ctx, by, in.ID, ItemFilter{ItemKind(in.Kind), ItemState(in.State)}, after.Line, in.Limit+1)
-	if err != nil {
-		return nil, err
-	}
-	list, next := page(list, in.Limit, "statement_lines", func(l StatementLine) any { return map[string]int{"line": l.No} })
-	return web.Listed(ctx, mapped(list, statementLineBody), next), nil
+	return listed(ctx, "statement_lines", in.Listing, func(by events.Actor, after place, limit int) ([]StatementLine, error) {
+		return s.StatementLines(ctx, by, in.ID, ItemFilter{ItemKind(in.Kind), ItemState(in.State)}, after.Line, limit)
+	}, statementLineBody, func(l StatementLine) place { return place{l.No} })
 }

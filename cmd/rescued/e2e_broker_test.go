@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"net"
@@ -13,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -142,15 +144,16 @@ func (b *switched) script(what string) {
 
 // freePorts finds a port that is free, and the one above it as well. Both lie
 // below those of outgoing connections, one of which could take them while
-// nobody listens there.
+// nobody listens there. Nor does it listen itself to find out: programs that
+// other tests start at that moment would hold the ports on for a while.
 func freePorts(t *testing.T) int {
 	t.Helper()
 	free := func(port int) bool {
-		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		conn, err := net.DialTimeout("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), time.Second)
 		if err == nil {
-			_ = l.Close()
+			_ = conn.Close()
 		}
-		return err == nil
+		return errors.Is(err, syscall.ECONNREFUSED)
 	}
 	for range 50 {
 		if port := 10_000 + 2*rand.IntN(5000); free(port) && free(port+1) {

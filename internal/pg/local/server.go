@@ -232,13 +232,15 @@ func (c *Cluster) keepPort() error {
 
 func (c *Cluster) portFile() string { return filepath.Join(c.dir, "port") }
 
+// freePort reports that nobody answers on a port. It does not listen there to
+// find out: a program started at that moment would hold the port on until it has
+// closed what it inherits, and the server would be told that it is in use.
 func freePort(port int) bool {
-	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-	if err != nil {
-		return false
+	conn, err := net.DialTimeout("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), time.Second)
+	if err == nil {
+		_ = conn.Close()
 	}
-	_ = l.Close()
-	return true
+	return errors.Is(err, syscall.ECONNREFUSED)
 }
 
 func errOr(err error, text string) error {
