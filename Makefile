@@ -32,7 +32,7 @@ run: build ## build and start the whole system with live demo traffic (ARGS="--s
 
 .PHONY: test
 test: toolchain ## run everything against real Postgres and the Kafka protocol, with the race detector
-	$(GO) test -race -p 2 -timeout 12m $(PACKAGES)
+	$(GO) test -race -p 2 -timeout 20m $(PACKAGES)
 
 .PHONY: kafka
 kafka: ## start a real Apache Kafka broker on loopback, without Docker
