@@ -15,7 +15,7 @@ type Prospect struct {
 	Promise time.Duration // what will be promised them
 }
 
-// ProspectPlaces is how many places an Prospect has at most: one bit each.
+// ProspectPlaces is how many places a Prospect has at most: one bit each.
 const ProspectPlaces = 64
 
 // The calls to come are weighed in slices of time, each at its middle. The
