@@ -199,6 +199,10 @@ func declare(op huma.Operation, may Audience) huma.Operation {
 	op.Metadata[audienceKey] = may
 	op.Metadata[bodyLimitKey] = op.MaxBodyBytes
 	op.MaxBodyBytes = -1 // prepare reads the body; huma would refuse one of exactly the limit
+	// huma would give the connection five seconds from here, which nobody takes
+	// back once the body is read: whatever takes longer would lose its context,
+	// and so would every later call on that connection.
+	op.BodyReadTimeout = -1
 	if !may.open {
 		op.Security = []map[string][]string{{securityScheme: {}}}
 		if op.Extensions == nil {
