@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -15,7 +16,9 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -266,12 +269,22 @@ func unpack(archive, into string) error {
 	return nil
 }
 
-// freeAddress is a loopback address nobody listens on.
+// freeAddress is a loopback address where nobody answers. It is asked by
+// connecting: a listener closed again lives on in a program that was started
+// while it was open.
 func freeAddress(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	return l.Addr().String()
+	for range 50 {
+		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(10_000+rand.IntN(10_000)))
+		conn, err := net.DialTimeout("tcp", address, time.Second)
+		if errors.Is(err, syscall.ECONNREFUSED) {
+			return address
+		}
+		if err == nil {
+			require.NoError(t, conn.Close())
+		}
+	}
+	require.Fail(t, "no free port")
+	return ""
 }
 
 // lastOf is the last line or so of a program's output.

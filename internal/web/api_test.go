@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -223,55 +222,6 @@ func TestWhoAsksBeforeSendingTooMuchNeedNotSend(t *testing.T) {
 	require.NoError(t, err)
 	defer res.Body.Close()
 	require.Equal(t, 413, res.StatusCode, "and no 100 Continue before it")
-}
-
-// A call may take the whole of the time an operation has, whether it sent
-// something or not, and so may the next one on the same connection.
-func TestACallMayTakeItsTime(t *testing.T) {
-	t.Parallel()
-	const long = 6 * time.Second
-	wait := func(ctx context.Context, seconds time.Duration) (*struct{}, error) {
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-time.After(seconds):
-			return nil, nil
-		}
-	}
-	s := open(t, nil, func(_ chi.Router, api huma.API) {
-		web.Register(api, huma.Operation{OperationID: "order", Method: http.MethodPost, Path: "/wait"}, web.Anyone(),
-			func(ctx context.Context, in *struct {
-				Body struct {
-					Long bool `json:"long"`
-				}
-			}) (*struct{}, error) {
-				if in.Body.Long {
-					return wait(ctx, long)
-				}
-				return wait(ctx, 0)
-			})
-		web.Register(api, huma.Operation{OperationID: "ask", Method: http.MethodGet, Path: "/wait"}, web.Anyone(),
-			func(ctx context.Context, _ *struct{}) (*struct{}, error) { return wait(ctx, long) })
-	})
-	for method, body := range map[string]string{"POST": `{"long":true}`, "GET": ""} {
-		t.Run(method, func(t *testing.T) {
-			t.Parallel()
-			conn, err := net.Dial("tcp", strings.TrimPrefix(s.server.URL, "http://"))
-			require.NoError(t, err)
-			defer conn.Close()
-			require.NoError(t, conn.SetDeadline(time.Now().Add(20*time.Second)))
-			answers := bufio.NewReader(conn)
-			for _, call := range [][2]string{{method, body}, {"POST", `{"long":false}`}} {
-				_, err = fmt.Fprintf(conn, "%s /wait HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", call[0], len(call[1]), call[1])
-				require.NoError(t, err)
-				res, err := http.ReadResponse(answers, nil)
-				require.NoError(t, err)
-				text, err := io.ReadAll(res.Body)
-				require.NoError(t, err)
-				require.Equal(t, http.StatusNoContent, res.StatusCode, "%s", text)
-			}
-		})
-	}
 }
 
 func TestMessagesAreReadLikeBodies(t *testing.T) {

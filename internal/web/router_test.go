@@ -1,11 +1,13 @@
 package web_test
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -206,4 +208,53 @@ func TestRateLimits(t *testing.T) {
 	}
 	require.Equal(t, 429, post("4.4.4.4", "Authorization", "Bearer anna").status, "an actor is one caller wherever it is")
 	require.Equal(t, 200, post("4.4.4.4", "Authorization", "Bearer owner").status)
+}
+
+// A call may take the whole of the time an operation has, whether it sent
+// something or not, and so may the next one on the same connection.
+func TestACallMayTakeItsTime(t *testing.T) {
+	t.Parallel()
+	const long = 6 * time.Second
+	wait := func(ctx context.Context, seconds time.Duration) (*struct{}, error) {
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(seconds):
+			return nil, nil
+		}
+	}
+	s := open(t, nil, func(_ chi.Router, api huma.API) {
+		web.Register(api, huma.Operation{OperationID: "order", Method: http.MethodPost, Path: "/wait"}, web.Anyone(),
+			func(ctx context.Context, in *struct {
+				Body struct {
+					Long bool `json:"long"`
+				}
+			}) (*struct{}, error) {
+				if in.Body.Long {
+					return wait(ctx, long)
+				}
+				return wait(ctx, 0)
+			})
+		web.Register(api, huma.Operation{OperationID: "ask", Method: http.MethodGet, Path: "/wait"}, web.Anyone(),
+			func(ctx context.Context, _ *struct{}) (*struct{}, error) { return wait(ctx, long) })
+	})
+	for method, body := range map[string]string{"POST": `{"long":true}`, "GET": ""} {
+		t.Run(method, func(t *testing.T) {
+			t.Parallel()
+			conn, err := net.Dial("tcp", strings.TrimPrefix(s.server.URL, "http://"))
+			require.NoError(t, err)
+			defer conn.Close()
+			require.NoError(t, conn.SetDeadline(time.Now().Add(20*time.Second)))
+			answers := bufio.NewReader(conn)
+			for _, call := range [][2]string{{method, body}, {"POST", `{"long":false}`}} {
+				_, err = fmt.Fprintf(conn, "%s /wait HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", call[0], len(call[1]), call[1])
+				require.NoError(t, err)
+				res, err := http.ReadResponse(answers, nil)
+				require.NoError(t, err)
+				text, err := io.ReadAll(res.Body)
+				require.NoError(t, err)
+				require.Equal(t, http.StatusNoContent, res.StatusCode, "%s", text)
+			}
+		})
+	}
 }

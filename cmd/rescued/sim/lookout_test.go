@@ -110,7 +110,7 @@ func TestWatchingChangesNothing(t *testing.T) {
 func TestTheStormIsAnnounced(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
-		t.Skip("replays a month three times")
+		t.Skip("replays a month three times, which -short leaves out")
 	}
 	calls, err := sim.ReadDemand("testdata/montgomery_2016-02.csv.gz", "")
 	require.NoError(t, err)
