@@ -112,7 +112,7 @@ func TestAJobFromCallToDone(t *testing.T) {
 		position(arrived.Add(70*time.Second), 20), position(arrived.Add(25*time.Second), 30), position(arrived, 90)}})
 	require.Eventually(t, func() bool {
 		return e.ok(owner, http.MethodGet, path, nil).Body["state"] == "on_scene"
-	}, 20*time.Second, 20*time.Millisecond)
+	}, time.Minute, 20*time.Millisecond)
 	there := e.ok(owner, http.MethodGet, path, nil)
 	require.Equal(t, arrived.Format(time.RFC3339), there.Body["arrived_at"])
 	require.Equal(t, "gps", there.Body["arrival_source"])

@@ -25,7 +25,7 @@ type sent struct {
 
 // follow reads a stream until each says stop or the time is up.
 func (e *edge) follow(as events.Actor, path string, lastID int64, each func(sent) (stop bool)) {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, e.url+path, nil)
 	require.NoError(e.t, err)
@@ -77,7 +77,7 @@ func TestQueueStreamResumesWithoutLossOrRepeat(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t)
 	e.open(newOwner(), "粤B50000")
-	require.Eventually(t, func() bool { return e.feedNo() == 1 }, 10*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return e.feedNo() == 1 }, time.Minute, 5*time.Millisecond)
 	const n = 40
 	plate := func(i int) string { return "粤B6" + strconv.Itoa(1000+i) }
 

@@ -251,7 +251,7 @@ func TestWarningsRunByThemselves(t *testing.T) {
 	ctx, stop := context.WithCancel(w.ctx)
 	done := make(chan error, 1)
 	go func() { done <- w.Run(ctx) }()
-	require.Eventually(t, func() bool { return w.reload(r).Warning != nil }, 20*time.Second, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return w.reload(r).Warning != nil }, time.Minute, 20*time.Millisecond)
 	stop()
 	require.NoError(t, <-done)
 }

@@ -23,7 +23,7 @@ import (
 	"rescued/internal/pgtest"
 )
 
-const patience = 20 * time.Second
+const patience = time.Minute
 
 func relay(t testing.TB, cfg events.ClientConfig, pool *pgxpool.Pool) *events.Relay {
 	r, err := events.NewRelay(cfg, pool, quietL, nil, nil)

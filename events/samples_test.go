@@ -182,7 +182,7 @@ func start(t testing.TB, run func(context.Context) error) (stop func()) {
 		select {
 		case err := <-done:
 			require.NoError(t, err)
-		case <-time.After(20 * time.Second):
+		case <-time.After(time.Minute):
 			t.Error("a loop does not end with its context")
 		}
 	}

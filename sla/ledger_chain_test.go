@@ -256,7 +256,7 @@ func TestRunChainsWhatIsPosted(t *testing.T) {
 	require.Eventually(t, func() bool {
 		head, err := r.Head(context.Background())
 		return err == nil && head.Seq == 1
-	}, 5*time.Second, 10*time.Millisecond)
+	}, time.Minute, 10*time.Millisecond)
 	stop()
 	require.NoError(t, <-ended)
 }

@@ -74,7 +74,7 @@ func TestManyLines(t *testing.T) {
 		}()
 		<-slow.reached
 		require.Eventually(t, func() bool { return busy(t, r.pool, `backend_xmin IS NOT NULL OR state <> 'idle'`) == 0 },
-			30*time.Second, 20*time.Millisecond, "he has taken nothing, and all has been read")
+			time.Minute, 20*time.Millisecond, "he has taken nothing, and all has been read")
 		close(slow.open)
 		require.NoError(t, <-done)
 		rows, says := readCSV(t, slow.Bytes())
@@ -100,8 +100,8 @@ func TestManyLines(t *testing.T) {
 		require.Eventually(t, func() bool {
 			x, err := r.ExportRecord(context.Background(), finance, id)
 			return err == nil && x.Failed != "" && x.Digest == ""
-		}, 30*time.Second, 20*time.Millisecond)
-		require.Eventually(t, func() bool { return busy(t, r.pool, `state <> 'idle'`) == 0 }, 30*time.Second, 20*time.Millisecond)
+		}, time.Minute, 20*time.Millisecond)
+		require.Eventually(t, func() bool { return busy(t, r.pool, `state <> 'idle'`) == 0 }, time.Minute, 20*time.Millisecond)
 	})
 
 	t.Run("an export outlasts the limit on statements and shows one moment", func(t *testing.T) {
@@ -125,7 +125,7 @@ func TestManyLines(t *testing.T) {
 			x, err = s.Export(ctx, finance, all, &out)
 			done <- err
 		}()
-		require.Eventually(t, func() bool { return busy(t, r.pool, `wait_event_type = 'Lock'`) == 1 }, 30*time.Second, 10*time.Millisecond)
+		require.Eventually(t, func() bool { return busy(t, r.pool, `wait_event_type = 'Lock'`) == 1 }, time.Minute, 10*time.Millisecond)
 		_, err = r.pool.Exec(ctx, `UPDATE sla.compensations SET state = 'void', voided_by = 'finance:lin', voided_why = 'meanwhile' WHERE accrued_at = (SELECT max(accrued_at) FROM sla.compensations)`)
 		require.NoError(t, err)
 		time.Sleep(1200 * time.Millisecond) // longer than any statement may last

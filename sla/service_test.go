@@ -297,7 +297,7 @@ func TestRunSweeps(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() { done <- r.Run(ctx) }()
-	require.Eventually(t, func() bool { return r.standing(id).Guarantee.State == sla.Breached }, 10*time.Second, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return r.standing(id).Guarantee.State == sla.Breached }, time.Minute, 20*time.Millisecond)
 	stop()
 	require.NoError(t, <-done)
 }

@@ -79,7 +79,7 @@ func TestTokenLife(t *testing.T) {
 	require.NoError(t, tok.Revoke(ctx, admin, id2))
 	_, err = tok.Authenticate(ctx, text)
 	require.Equal(t, fault.Unauthorized, fault.KindOf(err), "at once where it was revoked")
-	require.Eventually(t, func() bool { _, err := other.Authenticate(ctx, text); return err != nil }, 2*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { _, err := other.Authenticate(ctx, text); return err != nil }, time.Minute, 10*time.Millisecond)
 
 	c.pass(time.Hour)
 	require.NoError(t, tok.Revoke(ctx, admin, id2), "again changes nothing")

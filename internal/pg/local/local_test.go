@@ -79,7 +79,7 @@ func start(t *testing.T, opts local.Options) *local.Cluster {
 
 func query(t *testing.T, url, sql string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	conn, err := pgx.Connect(ctx, url)
 	require.NoError(t, err)
@@ -144,7 +144,7 @@ func requireReportsDeath(t *testing.T, c *local.Cluster, dir string) {
 	select {
 	case err := <-c.Done():
 		require.ErrorContains(t, err, "Postgres ended by itself")
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("nobody noticed the server's death")
 	}
 }
