@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 
 	"rescued/events"
 	"rescued/internal/fault"
@@ -62,12 +61,11 @@ func (s *Service) Moves(ctx context.Context, by events.Actor, account Account, f
 	return m, err
 }
 
-// TransactionView is one transaction and, if it was taken back, by which.
+// TransactionView is one transaction with its links in the chain.
 type TransactionView struct {
 	Transaction
-	ReversedByID *uuid.UUID `json:"reversed_by_id,omitempty" doc:"The transaction that takes it back."`
-	Hash         string     `json:"hash,omitempty" doc:"Its link in the chain, in hexadecimal; absent until it is chained."`
-	PrevHash     string     `json:"prev_hash,omitempty" doc:"The link before it."`
+	Hash     string `json:"hash,omitempty" doc:"Its link in the chain, in hexadecimal; absent until it is chained."`
+	PrevHash string `json:"prev_hash,omitempty" doc:"The link before it."`
 }
 
 // Transaction gives one transaction. Finance and administrators may.
@@ -79,21 +77,18 @@ func (s *Service) Transaction(ctx context.Context, by events.Actor, id uuid.UUID
 	rows, err := s.pool.Query(ctx, `
 		SELECT `+transactionColumns+`
 		FROM sla.ledger_transactions t LEFT JOIN sla.ledger_chain k ON k.transaction_id = t.id
-		WHERE t.id = $1 OR t.reverses_id = $1 ORDER BY t.id = $1 DESC`, id)
+		WHERE t.id = $1`, id)
 	if err != nil {
 		return v, err
 	}
-	list, err := pgx.CollectRows(rows, scanTransaction)
+	list, err := reversalsOf(ctx, s.pool, rows)
 	if err != nil {
 		return v, err
 	}
-	if len(list) == 0 || list[0].ID != id {
+	if len(list) == 0 {
 		return v, ErrNoTransaction
 	}
 	v.Transaction = list[0]
 	v.Hash, v.PrevHash = hex.EncodeToString(list[0].hash), hex.EncodeToString(list[0].prev)
-	if len(list) > 1 {
-		v.ReversedByID = &list[1].ID
-	}
 	return v, nil
 }

@@ -2,6 +2,7 @@ package sla_test
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -237,6 +238,24 @@ func TestTheLedgerOverHTTP(t *testing.T) {
 		cursor = next
 	}
 	require.Equal(t, 3, seen)
+	var newest []any
+	cursor = ""
+	for range 3 {
+		got, _ := d.ask(finance, "GET", "/v1/ledger/transactions?order=newest&limit=1&cursor="+cursor, "", 200)
+		newest = append(newest, got["items"].([]any)...)
+		cursor, _ = got["next_cursor"].(string)
+	}
+	require.Empty(t, cursor, "that was the last")
+	oldest, _ := d.ask(finance, "GET", "/v1/ledger/transactions", "", 200)
+	slices.Reverse(newest)
+	require.Equal(t, oldest["items"], newest, "the same, the other way round")
+	require.Equal(t, void["id"], newest[0].(map[string]any)["reversed_by_id"])
+	require.NotContains(t, void, "reversed_by_id")
+	got, _ = d.ask(finance, "GET", "/v1/ledger/transactions?limit=1", "", 200)
+	d.ask(finance, "GET", "/v1/ledger/transactions?order=newest&cursor="+got["next_cursor"].(string), "", 400)
+	d.ask(finance, "GET", "/v1/ledger/transactions?order=middle", "", 400)
+	_, err = r.LatestTransactions(t.Context(), operator, sla.TransactionFilter{}, sla.TransactionPlace{}, 1)
+	require.Equal(t, fault.Forbidden, fault.KindOf(err))
 	d.ask(finance, "GET", "/v1/ledger/transactions?account=petty_cash", "", 400)
 	d.ask(operator, "GET", "/v1/ledger/transactions", "", 403)
 	d.ask(operator, "GET", "/v1/ledger/accounts", "", 403)

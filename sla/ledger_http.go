@@ -34,6 +34,7 @@ type listTransactionsInput struct {
 	BatchID        events.BatchID        `query:"batch_id" doc:"Only those about this batch."`
 	From           time.Time             `query:"from" doc:"Posted at or after this moment."`
 	To             time.Time             `query:"to" doc:"Posted before this moment."`
+	Order          string                `query:"order" enum:"oldest,newest" default:"oldest" doc:"Which comes first. A cursor of one order is none of the other."`
 }
 
 type movesInput struct {
@@ -100,8 +101,12 @@ func (s *Service) listTransactions(ctx context.Context, in *listTransactionsInpu
 	f := TransactionFilter{
 		Account: Account(in.Account), Kind: in.Kind, CompensationID: in.CompensationID, BatchID: in.BatchID, From: in.From, To: in.To,
 	}
-	list, err := listed(ctx, "transactions", in.Listing, func(_ events.Actor, after TransactionPlace, limit int) ([]Transaction, error) {
-		return s.Transactions(ctx, by, f, after, limit)
+	kind, read := "transactions", s.Transactions
+	if in.Order == "newest" {
+		kind, read = "transactions_newest", s.LatestTransactions
+	}
+	list, err := listed(ctx, kind, in.Listing, func(_ events.Actor, after TransactionPlace, limit int) ([]Transaction, error) {
+		return read(ctx, by, f, after, limit)
 	}, func(t Transaction) Transaction { return t }, func(t Transaction) TransactionPlace { return TransactionPlace{t.PostedAt, t.ID} })
 	if err != nil {
 		return nil, err

@@ -18,6 +18,7 @@ type Transaction struct {
 	CompensationID events.CompensationID `json:"compensation_id,omitzero"`
 	BatchID        events.BatchID        `json:"batch_id,omitzero"`
 	ReversesID     *uuid.UUID            `json:"reverses_id,omitempty" doc:"The transaction it takes back."`
+	ReversedByID   *uuid.UUID            `json:"reversed_by_id,omitempty" doc:"The transaction that takes it back."`
 	Total          Fen                   `json:"total_fen" doc:"Sum of the debits, in fen."`
 	By             string                `json:"by" doc:"Who, as role:subject."`
 	PostedAt       time.Time             `json:"posted_at"`
@@ -87,11 +88,22 @@ func (s *Service) BalancesAt(ctx context.Context, by events.Actor, at time.Time)
 }
 
 // Transactions lists postings in the order of their time, at most limit of
-// those after the place where the page before ended.
+// those after the place where the page before ended. Finance and administrators
+// may.
 func (s *Service) Transactions(ctx context.Context, by events.Actor, f TransactionFilter, after TransactionPlace, limit int) (_ []Transaction, err error) {
 	defer fault.Wrap(&err, "ledger transactions")
 	if !by.Is(moneyReaders...) {
 		return nil, forbidden(by)
 	}
 	return listTransactions(ctx, s.pool, f, after, limit)
+}
+
+// LatestTransactions lists postings from the latest on, at most limit of those
+// before the place where the page before ended. Finance and administrators may.
+func (s *Service) LatestTransactions(ctx context.Context, by events.Actor, f TransactionFilter, before TransactionPlace, limit int) (_ []Transaction, err error) {
+	defer fault.Wrap(&err, "latest ledger transactions")
+	if !by.Is(moneyReaders...) {
+		return nil, forbidden(by)
+	}
+	return listTransactionsBack(ctx, s.pool, f, before, limit)
 }

@@ -176,5 +176,45 @@ func listTransactions(ctx context.Context, db events.Querier, f TransactionFilte
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, scanTransaction)
+	return reversalsOf(ctx, db, rows)
+}
+
+// listTransactionsBack is listTransactions from the latest on, before the row
+// (postedAt, id).
+func listTransactionsBack(ctx context.Context, db events.Querier, f TransactionFilter, before TransactionPlace, limit int) ([]Transaction, error) {
+	rows, err := db.Query(ctx, `
+		SELECT `+transactionColumns+`
+		FROM sla.ledger_transactions t LEFT JOIN sla.ledger_chain k ON k.transaction_id = t.id
+		WHERE `+transactionWhere+`
+			AND (t.posted_at, t.id) < (coalesce($7, 'infinity'::timestamptz), $8::uuid)
+		ORDER BY t.posted_at DESC, t.id DESC LIMIT $9`,
+		append(f.args(), nullable(before.At), before.ID, limit)...)
+	if err != nil {
+		return nil, err
+	}
+	return reversalsOf(ctx, db, rows)
+}
+
+// reversalsOf reads transactions and says of each by which it was taken back.
+// It asks for a page at once: what walks the whole ledger has no use for it.
+func reversalsOf(ctx context.Context, db events.Querier, rows pgx.Rows) ([]Transaction, error) {
+	list, err := pgx.CollectRows(rows, scanTransaction)
+	if err != nil || len(list) == 0 {
+		return list, err
+	}
+	at, ids := make(map[uuid.UUID]*Transaction, len(list)), make(uuidArray, len(list))
+	for i := range list {
+		at[list[i].ID], ids[i] = &list[i], uuidOf(list[i].ID)
+	}
+	rows, err = db.Query(ctx, `SELECT reverses_id, id FROM sla.ledger_transactions WHERE reverses_id = ANY($1::uuid[])`, ids)
+	if err != nil {
+		return nil, err
+	}
+	var taken, by uuid.UUID
+	_, err = pgx.ForEachRow(rows, []any{&taken, &by}, func() error {
+		id := by
+		at[taken].ReversedByID = &id
+		return nil
+	})
+	return list, err
 }
