@@ -34,12 +34,13 @@ type finance struct {
 	Done    string     // what the command before this page did, in words
 	Problem string     // why the command was refused, in words
 	Mends   []string   // what is wrong with it, one by one
+	Pager   pager      // of its list, where it has one
 	status  int
 	areas   map[string]geo.Area
 }
 
 // financeTemplates are the pages' own; each stands in the frame of finance.html.
-var financeTemplates = []string{"refused", "overview", "exports", "promises", "compensations", "compensation", "batches", "batch", "statements", "statement", "days", "day"}
+var financeTemplates = []string{"refused", "overview", "exports", "promises", "compensations", "compensation", "batches", "batch", "statements", "statement", "days", "day", "ledger", "transaction"}
 
 // mountFinance adds the pages of finance.
 func (p *pages) mountFinance(r chi.Router) {
@@ -68,6 +69,8 @@ func (p *pages) mountFinance(r chi.Router) {
 		post("/days", "title_days", moneyReaders, p.takeTold)
 		get("/days/{id}", "title_day", moneyReaders, p.day)
 		post("/days/{id}", "title_day", moneyReaders, p.changeDay)
+		get("/ledger", "title_ledger", moneyReaders, p.ledger)
+		get("/ledger/{id}", "title_transaction", moneyReaders, p.transaction)
 		get("/exports", "title_exports", moneyReaders, p.exports)
 	})
 }

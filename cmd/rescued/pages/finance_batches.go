@@ -20,7 +20,6 @@ type batchesPage struct {
 	Chosen string
 	States []choice
 	Rows   []sla.Batch
-	Next   string
 }
 
 // batches lists batches of payments and offers to open one.
@@ -45,7 +44,7 @@ func (p *pages) batches(w http.ResponseWriter, r *http.Request, f finance) error
 	if err != nil {
 		return err
 	}
-	page.Rows, page.Next = cut(list, "batches", func(b sla.Batch) any { return sla.BatchPlace{At: b.CreatedAt, ID: b.ID} })
+	page.Rows, page.Pager = cut(f, list, pageSize, "batches", func(b sla.Batch) any { return sla.BatchPlace{At: b.CreatedAt, ID: b.ID} })
 	return f.show(w, r, "batches", page)
 }
 
@@ -76,7 +75,6 @@ type batchPage struct {
 	Chosen  string // state of the lines shown
 	States  []choice
 	Lines   []sla.BatchLine
-	Next    string
 	Files   []file
 	Payout  *sla.PayoutStatus
 	Ways    []string
@@ -108,7 +106,7 @@ func (p *pages) batch(w http.ResponseWriter, r *http.Request, f finance) error {
 	if err != nil {
 		return err
 	}
-	page.Lines, page.Next = cut(lines, "batch lines", func(l sla.BatchLine) any { return l.CompensationID })
+	page.Lines, page.Pager = cut(f, lines, pageSize, "batch lines", func(l sla.BatchLine) any { return l.CompensationID })
 	page.Files = filesOf("batches/"+id.String(), url.Values{"state": {page.Chosen}})
 	switch page.B.State {
 	case sla.BatchSubmitted, sla.BatchSettled:
@@ -263,26 +261,11 @@ func (p *pages) stepBatch(r *http.Request, f finance, id events.BatchID, do stri
 func (f finance) fillFilter(in url.Values) (filter sla.FillFilter, err error) {
 	filter = sla.FillFilter{Area: f.areaOf(in.Get("area")), Policy: strings.TrimSpace(in.Get("policy")), FirstAttempt: in.Get("first_attempt") != ""}
 	var wrong []fault.Field
-	day := func(name string, after int) (at time.Time) {
-		text := strings.TrimSpace(in.Get(name))
-		if text == "" {
-			return at
-		}
-		at, err := time.ParseInLocation(time.DateOnly, text, f.p.Zone)
-		if err != nil {
-			wrong = append(wrong, fault.Field{Field: name, Code: "date", Detail: "must be a date such as 2026-03-02"})
-			return at
-		}
-		return at.AddDate(0, 0, after).UTC()
-	}
-	filter.From, filter.To = day("from", 0), day("to", 1)
+	filter.From, filter.To, wrong = daysOf(in, f.p.Zone)
 	if text := amountText(in.Get("up_to")); text != "" {
 		if filter.UpTo, err = sla.ParseFen(text); err != nil || filter.UpTo < 0 {
 			wrong = append(wrong, fault.Field{Field: "up_to", Code: "amount", Detail: "must be an amount such as 20.00"})
 		}
-	}
-	if !filter.From.IsZero() && !filter.To.IsZero() && !filter.From.Before(filter.To) {
-		wrong = append(wrong, fault.Field{Field: "to", Code: "range", Detail: "must not be before from"})
 	}
 	return filter, fault.InvalidFields(wrong)
 }

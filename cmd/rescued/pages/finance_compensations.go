@@ -20,7 +20,6 @@ type compensationsPage struct {
 	Rows         []sla.Compensation
 	Sum          sla.Sum
 	Files        []file
-	Next         string
 	All          *approveAll // nil: not offered
 }
 
@@ -43,7 +42,7 @@ func (p *pages) compensations(w http.ResponseWriter, r *http.Request, f finance)
 	if err != nil {
 		return err
 	}
-	page.Rows, page.Next = cut(list, "compensations", func(c sla.Compensation) any { return sla.CompensationPlace{At: c.AccruedAt, ID: c.ID} })
+	page.Rows, page.Pager = cut(f, list, pageSize, "compensations", func(c sla.Compensation) any { return sla.CompensationPlace{At: c.AccruedAt, ID: c.ID} })
 	if page.Sum, err = p.Money.TotalCompensations(r.Context(), f.By, filter); err != nil {
 		return err
 	}
@@ -306,7 +305,6 @@ type promisesPage struct {
 	Chosen, City string
 	States       []choice
 	Rows         []sla.Guarantee
-	Next         string
 }
 
 // promises lists promises and how they ended: what operators see of all this.
@@ -343,6 +341,6 @@ func (p *pages) promises(w http.ResponseWriter, r *http.Request, f finance) erro
 	if err != nil {
 		return err
 	}
-	page.Rows, page.Next = cut(list, "guarantees", func(g sla.Guarantee) any { return sla.GuaranteePlace{At: g.Verdict.DueAt, ID: g.ID} })
+	page.Rows, page.Pager = cut(f, list, pageSize, "guarantees", func(g sla.Guarantee) any { return sla.GuaranteePlace{At: g.Verdict.DueAt, ID: g.ID} })
 	return f.show(w, r, "promises", page)
 }

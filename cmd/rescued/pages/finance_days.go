@@ -15,7 +15,6 @@ import (
 type daysPage struct {
 	finance
 	Rows []sla.Day
-	Next string
 }
 
 // Apart is what our books and the statements are apart on a day.
@@ -28,18 +27,15 @@ const daysAtOnce = 31
 // first, and takes in a bank's statement of one.
 func (p *pages) days(w http.ResponseWriter, r *http.Request, f finance) error {
 	page := daysPage{finance: f}
-	before, err := dayOf(f.Query.Get("before"))
-	if err != nil {
+	var before time.Time
+	if err := f.from("days", &before); err != nil {
 		return err
 	}
 	list, err := p.Money.Days(r.Context(), f.By, before, daysAtOnce+1)
 	if err != nil {
 		return err
 	}
-	if page.Rows = list; len(list) > daysAtOnce {
-		page.Rows = list[:daysAtOnce]
-		page.Next = page.Day(page.Rows[daysAtOnce-1].Day)
-	}
+	page.Rows, page.Pager = cut(f, list, daysAtOnce, "days", func(d sla.Day) any { return d.Day })
 	return f.show(w, r, "days", page)
 }
 
@@ -102,7 +98,6 @@ type dayPage struct {
 	Figures []figure
 	Chosen  string
 	Lines   []sla.ComparedLine
-	Next    string
 	Told    []sla.Reconciliation
 	Buttons []button
 }
@@ -128,7 +123,7 @@ func (p *pages) day(w http.ResponseWriter, r *http.Request, f finance) error {
 	if err != nil {
 		return err
 	}
-	page.Lines, page.Next = cut(lines, "compared", func(l sla.ComparedLine) any { return l.Reference })
+	page.Lines, page.Pager = cut(f, lines, pageSize, "compared", func(l sla.ComparedLine) any { return l.Reference })
 	if page.Told, err = p.Money.Reconciliations(ctx, f.By, day, sla.ReconciliationPlace{}, pageSize); err != nil {
 		return err
 	}

@@ -47,12 +47,6 @@ type task struct {
 	sla.Sum
 }
 
-// balance is an account in the trial balance: on one side or the other.
-type balance struct {
-	Name          string
-	Debit, Credit sla.Fen
-}
-
 type overviewPage struct {
 	finance
 	Month         month
@@ -64,8 +58,7 @@ type overviewPage struct {
 	Files         []file
 	Tasks         []task
 	At            string // moment of the balances, as the form has it
-	Balances      []balance
-	Debit, Credit sla.Fen
+	Trial         trial
 }
 
 // overview shows a month's figures, what waits for somebody, and what the
@@ -105,7 +98,13 @@ func (p *pages) overview(w http.ResponseWriter, r *http.Request, f finance) erro
 	if page.Tasks, err = p.tasks(r, f); err != nil {
 		return err
 	}
-	if err := page.balances(r); err != nil {
+	var at time.Time
+	if page.At != "" {
+		if at, err = momentOf(page.At, p.Zone); err != nil {
+			return err
+		}
+	}
+	if page.Trial, err = f.trialAt(r, at); err != nil {
 		return err
 	}
 	return f.show(w, r, "overview", page)
@@ -134,27 +133,6 @@ func (p *pages) tasks(r *http.Request, f finance) (list []task, err error) {
 // sealedAtMost bounds how many batches are looked at; nobody has as many
 // waiting for approval.
 const sealedAtMost = 1000
-
-// balances reads the accounts, as they are or as they were.
-func (page *overviewPage) balances(r *http.Request) error {
-	var at time.Time
-	if page.At != "" {
-		var err error
-		if at, err = momentOf(page.At, page.p.Zone); err != nil {
-			return err
-		}
-	}
-	accounts, err := page.p.Money.BalancesAt(r.Context(), page.By, at)
-	if err != nil {
-		return err
-	}
-	for _, a := range accounts {
-		b := balance{Name: page.Either(a.Name.ZH, a.Name.EN), Debit: max(0, a.Fen), Credit: max(0, -a.Fen)}
-		page.Balances = append(page.Balances, b)
-		page.Debit, page.Credit = page.Debit+b.Debit, page.Credit+b.Credit
-	}
-	return nil
-}
 
 // RowName is what a row of the report is called.
 func (page overviewPage) RowName(key string) string {
@@ -201,7 +179,6 @@ type exportsPage struct {
 	finance
 	Since   string
 	Exports []sla.Export
-	Next    string
 }
 
 // exports lists what was taken away as a file: by whom, of what, and the
@@ -223,6 +200,6 @@ func (p *pages) exports(w http.ResponseWriter, r *http.Request, f finance) error
 	if err != nil {
 		return err
 	}
-	page.Exports, page.Next = cut(list, "exports", func(x sla.Export) any { return sla.ExportPlace{At: x.MadeAt, ID: x.ID} })
+	page.Exports, page.Pager = cut(f, list, pageSize, "exports", func(x sla.Export) any { return sla.ExportPlace{At: x.MadeAt, ID: x.ID} })
 	return f.show(w, r, "exports", page)
 }

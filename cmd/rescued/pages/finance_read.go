@@ -2,6 +2,7 @@ package pages
 
 import (
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -9,21 +10,7 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"rescued/internal/fault"
-	"rescued/internal/web"
 )
-
-// pageSize is how many rows a page shows.
-const pageSize = 100
-
-// cut cuts a list read with one row too many, and makes the cursor of the next
-// page if that row was there.
-func cut[T any](list []T, kind string, at func(T) any) ([]T, string) {
-	if len(list) <= pageSize {
-		return list, ""
-	}
-	list = list[:pageSize]
-	return list, web.EncodeCursor(kind, at(list[pageSize-1]))
-}
 
 // whole reads a whole number; what is none is -1, which no command takes.
 func whole(text string) int64 {
@@ -59,9 +46,43 @@ func pathID[T any](r *http.Request, read func(string) (T, error), none error) (T
 
 // month is a business month as pages choose it.
 type month struct {
-	Value, Prev, Next string // 2006-01; Value is all when there is no limit
+	Value, Prev, Next string // 2006-01; Value is all when there is no limit, Next empty when it is still to come
 	from, to          time.Time
 	first             time.Time // the first day as a date; zero when there is no limit
+}
+
+// daysOf reads the days from and to of a form, both included; what is left out
+// is no limit. The end is that of its last day.
+func daysOf(in url.Values, zone *time.Location) (from, to time.Time, wrong []fault.Field) {
+	day := func(name string, after int) (at time.Time) {
+		text := strings.TrimSpace(in.Get(name))
+		if text == "" {
+			return at
+		}
+		at, err := time.ParseInLocation(time.DateOnly, text, zone)
+		if err != nil {
+			wrong = append(wrong, fault.Field{Field: name, Code: "date", Detail: "must be a date such as 2026-03-02"})
+			return at
+		}
+		return at.AddDate(0, 0, after).UTC()
+	}
+	from, to = day("from", 0), day("to", 1)
+	if !from.IsZero() && !to.IsZero() && !from.Before(to) {
+		wrong = append(wrong, fault.Field{Field: "to", Code: "range", Detail: "must not be before from"})
+	}
+	return from, to, wrong
+}
+
+// exactMonth is the month that a period is; one without a name when it is
+// none, and all when it has no limits.
+func (p *pages) exactMonth(from, to time.Time) month {
+	if from.IsZero() && to.IsZero() {
+		return month{Value: "all"}
+	}
+	if m, err := p.monthOf(from.In(p.Zone).Format("2006-01"), 0); err == nil && m.from.Equal(from) && m.to.Equal(to) {
+		return m
+	}
+	return month{}
 }
 
 // monthOf reads the month a page is asked for: when none is named, that many
@@ -81,14 +102,12 @@ func (p *pages) monthOf(text string, ahead int) (month, error) {
 	}
 	name := func(t time.Time) string { return t.Format("2006-01") }
 	next := first.AddDate(0, 1, 0)
-	return month{
-		Value: name(first), Prev: name(first.AddDate(0, -1, 0)), Next: name(next), from: first.UTC(), to: next.UTC(),
+	m := month{
+		Value: name(first), Prev: name(first.AddDate(0, -1, 0)), from: first.UTC(), to: next.UTC(),
 		first: time.Date(first.Year(), first.Month(), 1, 0, 0, 0, 0, time.UTC),
-	}, nil
-}
-
-// from reads where the page before ended into place, if there was one.
-func (f finance) from(kind string, place any) error {
-	_, err := web.DecodeCursor(kind, f.Query.Get("cursor"), place)
-	return err
+	}
+	if !next.After(now) {
+		m.Next = name(next)
+	}
+	return m, nil
 }

@@ -74,7 +74,8 @@ var refusalsZH = map[string]string{
 	"waiting_differs": "现在等待的与您看到的不同，没有批准任何一笔。页面显示的是最新合计，请重新核对。",
 	"forbidden":       "您的角色不能执行这一步。", "no_such_step": "表单要求的步骤不存在，请使用页面上的按钮。", "invalid_form": "无法读取表单，请从页面重新提交。",
 	"compensation_not_found": "没有这个编号的赔付单；编号以 cmp_ 开头。", "guarantee_not_found": "没有这个救援，或它没有承诺；编号以 req_ 开头。",
-	"batch_not_found": "没有这个付款批次。", "batch_line_not_found": "批次中没有这笔付款，可能已被移出。", "batch_empty": "批次是空的，请先加入要付的赔付。",
+	"transaction_not_found": "没有这笔分录。",
+	"batch_not_found":       "没有这个付款批次。", "batch_line_not_found": "批次中没有这笔付款，可能已被移出。", "batch_empty": "批次是空的，请先加入要付的赔付。",
 	"second_person":          "新建或封存批次的人不能批准它，须由第二人批准。",
 	"batch_changed":          "批次的明细与封存时不同，没有执行任何操作。付款前请让技术人员检查数据库。",
 	"batch_lines_open":       "还有付款没有结果，请先录入结果。",
@@ -96,7 +97,7 @@ var refusalsZH = map[string]string{
 var fieldsZH = map[string]string{
 	"reason": "理由", "title": "批次名称", "total": "总金额", "lines": "笔数", "paid": "成功部分", "paid_total": "成功金额", "file": "文件", "heading": "文件首行",
 	"name": "文件名", "reference": "付款参考号", "amount": "金额", "outcome": "结果", "paid_on": "付款日", "month": "月份", "state": "状态", "at": "时间", "from": "起", "to": "止",
-	"up_to": "单笔上限", "provider": "服务商", "fapiao_number": "发票号码", "tax_pct": "税率", "how": "结算方式", "source": "来源", "day": "营业日", "cursor": "翻页位置", "zone": "时区", "by": "分类", "history": "历史导入",
+	"up_to": "单笔上限", "provider": "服务商", "fapiao_number": "发票号码", "tax_pct": "税率", "how": "结算方式", "source": "来源", "day": "营业日", "cursor": "翻页位置", "zone": "时区", "account": "账户", "of": "编号", "by": "分类", "history": "历史导入",
 }
 
 // figuresZH say a mend with the figures that the API's sentence has. Should
@@ -124,5 +125,5 @@ var mendsZH = map[string]string{
 	"paid_total.amount": "请写成 1234.00 这样的金额。", "up_to.amount": "请写成 20.00 这样的金额。", "month.month": "请写成 2026-02 这样的月份。", "moment": "请写成 2026-03-02 15:04 这样的时间。",
 	"provider.form": "不是服务商编号；编号以 prv_ 开头。", "fapiao_number.form": "不是发票号码；电子发票为 20 位，旧式为代码加号码共 18 或 20 位。", "tax_pct.rate": "没有这种税率；可用 0、1、3、5、6、9、13。", "reference.required": "请写银行流水号，或扣抵对象。",
 	"day.range": "须是已经到来的营业日。", "source.length": "请写来源，1 至 200 字。", "told_before": "已在别的对账文件中出现过。", "other_day": "不是这一天的付款。", "reference.length": "须为 1 至 64 个字符。",
-	"to.range": "须晚于开始。", "amount.range": "不是可能付出的金额。", "cursor": "请从第一页重新开始。", "state.enum": "没有这种状态。",
+	"to.range": "须晚于开始。", "amount.range": "不是可能付出的金额。", "cursor": "请从第一页重新开始。", "state.enum": "没有这种状态。", "account.enum": "没有这个账户。", "of.number": "请填写赔付单（cmp_…）、批次（bat_…）或分录的编号。",
 }

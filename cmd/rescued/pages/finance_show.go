@@ -31,6 +31,7 @@ func (f finance) Nav() (list []navItem) {
 	add("/finance/compensations", "title_compensations", moneyReaders)
 	add("/finance/batches", "title_batches", moneyReaders)
 	add("/finance/days", "title_days", moneyReaders)
+	add("/finance/ledger", "title_ledger", moneyReaders)
 	add("/finance/statements", "title_statements", statementReaders)
 	add("/finance/exports", "title_exports", moneyReaders)
 	return list
@@ -47,12 +48,22 @@ func (f finance) With(pairs ...string) string {
 			q[name] = values
 		}
 	}
+	another := len(pairs) == 2 && pairs[0] == "cursor" && pairs[1] == ""
 	for i := 0; i+1 < len(pairs); i += 2 {
 		if q.Set(pairs[i], pairs[i+1]); pairs[i+1] == "" {
 			q.Del(pairs[i])
 		}
-		if pairs[i] != "cursor" && pairs[i] != "lang" {
-			q.Del("cursor") // another choice begins at the first page
+		if pairs[i] != "lang" && !slices.Contains(pagerNames, pairs[i]) {
+			another = true
+		}
+		if pairs[i] == "month" { // another month is another period
+			q.Del("from")
+			q.Del("to")
+		}
+	}
+	if another { // it begins at the first page
+		for _, name := range pagerNames {
+			q.Del(name)
 		}
 	}
 	return f.Base + "?" + q.Encode()
@@ -109,6 +120,18 @@ func (f finance) Now() time.Time { return f.p.Now() }
 // What is a word for a kind of export.
 func (f finance) What(kind sla.ExportKind) string {
 	return f.wordOr("title_"+string(kind), string(kind))
+}
+
+// Count writes a number of things, 1,234.
+func (f finance) Count(n int64) string { return count(n) }
+
+// AccountHref leads to the postings of an account: in the period that is shown,
+// where it is the ledger that shows it.
+func (f finance) AccountHref(account sla.Account) string {
+	if f.Base == "/finance/ledger" {
+		return f.With("account", string(account))
+	}
+	return "/finance/ledger?account=" + url.QueryEscape(string(account))
 }
 
 // YuanOf writes an amount of an event, which has it as a number of fen.

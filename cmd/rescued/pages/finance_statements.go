@@ -20,7 +20,6 @@ type statementsPage struct {
 	States    []choice
 	Providers []choice // who had rescues in the month: a statement can be drawn up for
 	Rows      []sla.Statement
-	Next      string
 }
 
 // statements lists providers' statements, of the last month unless another is
@@ -48,7 +47,7 @@ func (p *pages) statements(w http.ResponseWriter, r *http.Request, f finance) er
 	if err != nil {
 		return err
 	}
-	page.Rows, page.Next = cut(list, "statements", func(s sla.Statement) any { return sla.StatementPlace{At: s.Month, ID: s.ID} })
+	page.Rows, page.Pager = cut(f, list, pageSize, "statements", func(s sla.Statement) any { return sla.StatementPlace{At: s.Month, ID: s.ID} })
 	if f.MayAct() && !page.Month.first.IsZero() {
 		report, err := p.Money.Report(r.Context(), f.By, sla.ByProvider, sla.ReportFilter{From: page.Month.from, To: page.Month.to})
 		if err != nil {
@@ -103,7 +102,6 @@ type statementPage struct {
 	Chosen   string // kind of the lines shown
 	Kinds    []choice
 	Lines    []sla.StatementLine
-	Next     string
 	Files    []file
 	Steps    []stepTaken
 	Plain    []button
@@ -140,7 +138,7 @@ func (p *pages) statement(w http.ResponseWriter, r *http.Request, f finance) err
 	if err != nil {
 		return err
 	}
-	page.Lines, page.Next = cut(list, "statement_lines", func(l sla.StatementLine) any { return map[string]int{"line": l.No} })
+	page.Lines, page.Pager = cut(f, list, pageSize, "statement_lines", func(l sla.StatementLine) any { return map[string]int{"line": l.No} })
 	page.Files = filesOf("statements/"+id.String(), nil)
 	for _, pct := range sla.TaxRates() {
 		page.TaxRates = append(page.TaxRates, choice{strconv.Itoa(pct), strconv.Itoa(pct) + " %"})

@@ -19,7 +19,8 @@ var financeWords = map[string]words{
 
 	"all": {"全部", "All"}, "show": {"显示", "Show"}, "month": {"月份", "Month"}, "all_months": {"所有月份", "All months"}, "this_month": {"本月", "This month"},
 	"area": {"城市", "City"}, "policy": {"政策", "Policy"}, "number": {"编号", "Number"}, "state": {"状态", "State"}, "amount": {"金额", "Amount"},
-	"lines": {"笔数", "Lines"}, "total": {"合计", "Total"}, "rows": {"行数", "Rows"}, "download": {"下载", "Download"}, "next_page": {"下一页 →", "Next page →"},
+	"lines": {"笔数", "Lines"}, "total": {"合计", "Total"}, "rows": {"行数", "Rows"}, "download": {"下载", "Download"}, "next_page": {"下一页 →", "Next page →"}, "prev_page": {"← 上一页", "← Previous page"}, "first_page": {"« 第一页", "« First page"}, "last_page": {"没有更多了", "That is the end"},
+	"pages": {"翻页", "Pages"}, "page_part": {"第 {part} 页，第 {from}–{to} 条", "Page {part}, rows {from} to {to}"},
 	"when": {"时间", "When"}, "what": {"事项", "What"}, "who_col": {"经办人", "Who"}, "why": {"原因", "Reason"}, "reason": {"理由（随决定存档，必填）", "Reason (kept with the decision, required)"},
 	"digest": {"摘要 SHA-256", "Digest, SHA-256"}, "nobody": {"（无）", "(none)"}, "now": {"现在", "Now"}, "cases": {"笔数", "cases:"},
 
@@ -32,6 +33,13 @@ var financeWords = map[string]words{
 	"no_rescues": {"这段时间没有已结束的救援。换一个月份，或清除筛选条件。", "No rescue ended in this period. Choose another month, or clear the filter."},
 	"file_says":  {"文件内附筛选条件、行数、赔付合计与摘要；每次下载都有记录。", "The file says the filter, the number of rows, the compensation in total and a digest; each download is recorded."},
 	"balances":   {"账户余额", "Balances"}, "balances_at": {"截至（留空为现在）", "As at (empty: now)"}, "account": {"账户", "Account"}, "debit": {"借方", "Debit"}, "credit": {"贷方", "Credit"},
+
+	"title_transaction": {"账务分录", "Posting"}, "posted_at": {"入账时间", "Posted"}, "posted_from": {"入账自", "Posted from"}, "posted_to": {"至（含）", "to (included)"}, "balances_as_at": {"余额截至（留空为期末）", "Balances as at (empty: end of the period)"},
+	"balances_now": {"现在", "now"}, "balances_at_moment": {"截至 {at}", "as at {at}"}, "opening": {"期初", "Opening"}, "moved": {"本期发生", "Moved"}, "closing": {"期末", "Closing"}, "total_debits": {"借方合计", "Debits"},
+	"about": {"关联", "About"}, "chain_no": {"链上第", "In the chain"}, "chain_place": {"链上位置", "Place in the chain"}, "chain_nth": {"第 {n} 笔", "number {n}"}, "not_chained": {"尚未入链，片刻后入链", "not chained yet; it is moments after posting"},
+	"chain_hash": {"本笔哈希", "Its link"}, "chain_prev": {"上一笔哈希", "The link before"}, "posting_key": {"唯一键", "Key, posted once"}, "takes_back": {"冲销的分录", "takes back"}, "taken_back": {"已冲销", "taken back"}, "taken_back_by": {"被此分录冲销", "taken back by"},
+	"no_postings_fit": {"这段时间没有符合条件的分录。换一段时间，或清除筛选条件。", "No posting fits. Choose another period, or clear the filter."}, "never_changed": {"已入账的分录永不更改；更正是另一笔冲销它的分录。", "What is posted is never changed; a correction is another posting that takes it back."},
+	"kind_service_fees": {"服务费开票", "fees invoiced"}, "kind_settlement_paid": {"付款结算", "settlement in money"}, "kind_settlement_set_off": {"抵扣结算", "settlement by set-off"},
 
 	"exports_lead": {"谁在何时取走了什么文件。摘要相同即内容相同：对以 bom=0 与 summary=0 下载的 CSV，sha256sum 得出同一摘要。", "Who took what away, and when. The same digest is the same content: it is what sha256sum says of the CSV with bom=0 and summary=0."},
 	"since":        {"自", "Since"}, "filter": {"筛选条件", "Filter"}, "broke_off": {"中断：", "broke off:"}, "under_way": {"生成中，或已中断", "being made, or broken off"},

@@ -43,12 +43,13 @@ func TestFinanceSaysEverything(t *testing.T) {
 	has("day_", string(sla.DayOpen), string(sla.DaySigned), string(sla.DayClosed))
 	has("list_", string(sla.ListMatched), string(sla.ListOursOnly), string(sla.ListTheirsOnly), string(sla.ListDiffer))
 	has("account_", names(sla.Accounts())...)
+	has("kind_", postingKinds...)
 	has("by_", names(sla.ReportKinds())...)
 	has("role_", names(events.Roles())...)
 	has("task_", string(sla.Accrued), string(sla.Disputed), string(sla.Approved))
 	for _, err := range []*fault.Error{
 		sla.ErrStale, sla.ErrFourEyes, sla.ErrSecondApprover, sla.ErrPreparer, sla.ErrNoCompensation, sla.ErrNoGuarantee, sla.ErrWaitingDiffers,
-		sla.ErrNoBatch, sla.ErrNoLine, sla.ErrEmptyBatch, sla.ErrSecondPerson, sla.ErrBatchChanged, sla.ErrLinesOpen, sla.ErrLineTaken, sla.ErrTooOften, sla.ErrDiffers, sla.ErrKeyReused,
+		sla.ErrNoBatch, sla.ErrNoTransaction, sla.ErrNoLine, sla.ErrEmptyBatch, sla.ErrSecondPerson, sla.ErrBatchChanged, sla.ErrLinesOpen, sla.ErrLineTaken, sla.ErrTooOften, sla.ErrDiffers, sla.ErrKeyReused,
 		sla.ErrNoPayout, sla.ErrNotFailed, sla.ErrNotSent, sla.ErrAmount,
 		sla.ErrNoStatement, sla.ErrStatementExists, sla.ErrMonthOpen, sla.ErrNoStatementLine, sla.ErrNotCharged, sla.ErrWindowClosed, sla.ErrInDispute, sla.ErrFapiaoUsed,
 		sla.ErrDayDiffers, sla.ErrDayNotOver, sla.ErrEarlierOpen, sla.ErrDayClosed, sla.ErrDayAgrees, sla.ErrSecondSigner, errNoDay, errNoSuchStep,

@@ -169,11 +169,18 @@ func yuan(fen int64) string {
 	if fen < 0 {
 		sign, u = "−", -u
 	}
-	whole := strconv.FormatUint(u/100, 10)
-	for i := len(whole) - 3; i > 0; i -= 3 {
-		whole = whole[:i] + "," + whole[i:]
+	return fmt.Sprintf("%s¥%s.%02d", sign, grouped(u/100), u%100)
+}
+
+// count writes a number of things as 1,234.
+func count(n int64) string { return grouped(uint64(max(n, 0))) }
+
+func grouped(n uint64) string {
+	text := strconv.FormatUint(n, 10)
+	for i := len(text) - 3; i > 0; i -= 3 {
+		text = text[:i] + "," + text[i:]
 	}
-	return fmt.Sprintf("%s¥%s.%02d", sign, whole, u%100)
+	return text
 }
 
 // fill puts values into the {names} of a sentence.
