@@ -76,6 +76,9 @@ func (p Policy) Charges(fen Fen, partner events.PartnerID, a Attribution) (list 
 	return list
 }
 
+// shared reports whether others may bear a part of what the policy owes.
+func (p Policy) shared() bool { return p.Bearers.ProviderPct != 0 || p.Bearers.PartnerPct != 0 }
+
 // Chargeback is a charge as it stands.
 type Chargeback struct {
 	Charge
@@ -107,6 +110,11 @@ func (c Charge) account() Account {
 		return PartnerShare
 	}
 	return ProviderReceivable
+}
+
+// entries are what charging books: what the bearer owes is no expense.
+func (c Charge) entries() []entry {
+	return []entry{{c.account(), c.Fen}, {CompensationExpense, -c.Fen}}
 }
 
 func (c Chargeback) key() string {
@@ -143,9 +151,14 @@ func policyStored(ctx context.Context, db events.Querier, name string, version i
 	return p, err
 }
 
+// attributed is the attribution of what is known, by the verdict that this
+// leads to: whoever knows the same comes to the same.
+func (p Policy) attributed(t Timeline) Attribution { return p.Attribute(t, p.Owed(t)) }
+
 // chargeBack charges others what they bear of compensations that have been
-// approved; they are locked. What was charged before, as when a payment
-// bounced, stays.
+// approved; they are locked. Each is attributed once, by what is known at its
+// first approval: were it attributed anew after a dispute, two providers could
+// be charged the whole of one fault.
 func chargeBack(ctx context.Context, tx pgx.Tx, list []Compensation, by events.Actor, now time.Time) error {
 	borne, policies, err := borneByOthers(ctx, tx, list)
 	if err != nil || len(borne) == 0 {
@@ -159,14 +172,21 @@ func chargeBack(ctx context.Context, tx pgx.Tx, list []Compensation, by events.A
 	if err != nil {
 		return err
 	}
-	facts, err := findFacts(ctx, tx, requests)
+	known, err := findKnown(ctx, tx, requests)
+	if err != nil {
+		return err
+	}
+	fresh, err := insertAttributions(ctx, tx, borne, known, now)
 	if err != nil {
 		return err
 	}
 	var charges []Chargeback
 	for i, c := range borne {
+		if !fresh[c.ID] {
+			continue
+		}
 		g := guarantees[c.RequestID]
-		a := policies[i].Attribute(g.timeline(facts[c.RequestID]), g.Verdict)
+		a := policies[i].attributed(g.timeline(known[c.RequestID].facts))
 		for _, charge := range policies[i].Charges(c.Fen, g.PartnerID, a) {
 			charges = append(charges, Chargeback{
 				Charge: charge, CompensationID: c.ID, RequestID: c.RequestID, Area: c.Area, State: Charged, Version: 1,
@@ -180,7 +200,7 @@ func chargeBack(ctx context.Context, tx pgx.Tx, list []Compensation, by events.A
 	}
 	postings, told := make([]posting, len(added)), make([]events.Event, len(added))
 	for i, b := range added {
-		p, err := newPosting(b.key(), "chargeback", by, now, entry{b.account(), b.Fen}, entry{CompensationExpense, -b.Fen})
+		p, err := newPosting(b.key(), "chargeback", by, now, b.entries()...)
 		if err != nil {
 			return err
 		}
@@ -206,7 +226,7 @@ func borneByOthers(ctx context.Context, tx pgx.Tx, list []Compensation) (borne [
 			}
 			known[key] = policy
 		}
-		if policy.Bearers.ProviderPct != 0 || policy.Bearers.PartnerPct != 0 {
+		if policy.shared() {
 			borne, policies = append(borne, c), append(policies, policy)
 		}
 	}

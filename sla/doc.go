@@ -125,7 +125,10 @@
 // [Policy.Attribute] says by whom an arrival was late: the wait is cut into
 // phases, each is allowed some time, and what goes beyond is lost by whoever
 // had the request, unless something outside outranks him. An approval charges
-// others what they bear, in the same transaction; a void reverses it. A
+// others what they bear, in the same transaction, by what is known then: the
+// first does, news that leaves the amount alone and later approvals charge
+// nobody anew, and what was known is kept for whoever works it out again. A
+// void reverses it. A
 // provider's charges stand on its monthly statement, each on one; what is
 // taken back while that is open leaves it, and afterwards is credited on the
 // next. Its fees are booked as payable when the fapiao is recorded, gross of

@@ -68,25 +68,6 @@ func listFacts(ctx context.Context, db events.Querier, id events.RequestID) ([]F
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (Fact, error) { return scanFact(row) })
 }
 
-// findFacts gives the facts of some requests.
-func findFacts(ctx context.Context, db events.Querier, ids []events.RequestID) (map[events.RequestID][]Fact, error) {
-	rows, err := db.Query(ctx, `SELECT `+factColumns+`, request_id FROM sla.facts WHERE request_id = ANY($1)`, ids)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	found := make(map[events.RequestID][]Fact, len(ids))
-	for rows.Next() {
-		var id events.RequestID
-		f, err := scanFact(rows, &id)
-		if err != nil {
-			return nil, err
-		}
-		found[id] = append(found[id], f)
-	}
-	return found, rows.Err()
-}
-
 const factColumns = `kind, happened_at, nullif(until_at, '-infinity'),
 	nullif(crew_id, '00000000-0000-0000-0000-000000000000'), source,
 	ref, by_role, nullif(said_at, '-infinity'), level, metres, fen,

@@ -58,6 +58,8 @@ func (s *Service) Checks() []Check {
 		{"batches", "batches", s.verifyBatches},
 		{"ledger", "postings", s.verifyLedger},
 		{"caps", "accruals", s.verifyCaps},
+		{"chargebacks", "chargebacks", s.verifyCharges},
+		{"conditions", "declarations", s.verifyConditions},
 	}
 }
 
@@ -105,8 +107,10 @@ type Verified struct {
 
 // Verify recomputes every verdict from the journal and compares it, the facts
 // it rests on, the promise as it was shown, what it owes and what was booked
-// for it with what is stored; it follows what the caps were weighed against, walks the ledger's chain and balances the
-// books. Each check reads one snapshot, of any size, in parts, and changes
+// for it with what is stored; it follows what the caps were weighed against,
+// attributes anew what others were charged, holds what was declared against
+// the journal, walks the ledger's chain and balances the books. Each check
+// reads one snapshot, of any size, in parts, and changes
 // nothing. What dispatch has told and this slice has not heard yet is left
 // out of the replay, as it is out of the store.
 func (s *Service) Verify(ctx context.Context, v Verify) (done []Verified, err error) {

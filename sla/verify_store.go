@@ -2,7 +2,11 @@ package sla
 
 import (
 	"context"
+	"maps"
+	"slices"
+	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"rescued/events"
@@ -152,6 +156,122 @@ func keptImports(ctx context.Context, tx pgx.Tx, ids []events.RequestID, of map[
 	var due bool
 	_, err = pgx.ForEachRow(rows, []any{&id, &due}, func() error {
 		of[id].due = due
+		return nil
+	})
+	return err
+}
+
+// basis is on what a compensation's attribution rests.
+type basis struct {
+	told []uuid.UUID
+	at   time.Time
+}
+
+// readCharged gives the next compensations after one, in the order of their
+// identifiers, of which others bear a part or may by their policy, with all
+// there is of that.
+func readCharged(ctx context.Context, tx pgx.Tx, after events.CompensationID, limit int) ([]charged, error) {
+	rows, err := tx.Query(ctx, `
+		WITH shared AS MATERIALIZED (
+			SELECT name, version FROM sla.policies
+			WHERE coalesce((document::json #>> '{bearers,provider_pct}')::int, 0) <> 0 OR coalesce((document::json #>> '{bearers,partner_pct}')::int, 0) <> 0)
+		SELECT `+compensationColumns+` FROM sla.compensations c
+		WHERE id > coalesce($1, '00000000-0000-0000-0000-000000000000'::uuid)
+			AND ((policy, policy_version) IN (SELECT name, version FROM shared)
+				OR EXISTS (SELECT FROM sla.chargebacks b WHERE b.compensation_id = c.id)
+				OR EXISTS (SELECT FROM sla.attributions a WHERE a.compensation_id = c.id))
+		ORDER BY id LIMIT $2`, after, limit)
+	if err != nil {
+		return nil, err
+	}
+	list, err := pgx.CollectRows(rows, scanCompensation)
+	if err != nil {
+		return nil, err
+	}
+	all, ids := make([]charged, len(list)), make([]events.CompensationID, len(list))
+	of := make(map[events.CompensationID]*charged, len(list))
+	bySubject := map[string][]*charged{}
+	for i, c := range list {
+		all[i] = charged{compensation: c, overturned: map[uuid.UUID]bool{}, postings: map[string]posting{}}
+		ids[i], of[c.ID] = c.ID, &all[i]
+		bySubject[c.RequestID.String()] = append(bySubject[c.RequestID.String()], &all[i])
+	}
+	for _, read := range []func(context.Context, pgx.Tx, []events.CompensationID, map[events.CompensationID]*charged) error{
+		chargedBases, chargedRows, chargedOverturned, chargedPostings,
+	} {
+		if err := read(ctx, tx, ids, of); err != nil {
+			return nil, err
+		}
+	}
+	heard, err := events.ReadHeard(ctx, tx, "sla", slices.Collect(maps.Keys(bySubject)))
+	if err != nil {
+		return nil, err
+	}
+	for _, h := range heard {
+		for _, c := range bySubject[h.Subject] {
+			c.heard = append(c.heard, h)
+		}
+	}
+	return all, nil
+}
+
+func chargedBases(ctx context.Context, tx pgx.Tx, ids []events.CompensationID, of map[events.CompensationID]*charged) error {
+	rows, err := tx.Query(ctx, `SELECT compensation_id, told, attributed_at FROM sla.attributions WHERE compensation_id = ANY($1)`, ids)
+	if err != nil {
+		return err
+	}
+	var id events.CompensationID
+	var b basis
+	_, err = pgx.ForEachRow(rows, []any{&id, &b.told, &b.at}, func() error {
+		of[id].basis = &basis{told: slices.Clone(b.told), at: b.at}
+		return nil
+	})
+	return err
+}
+
+func chargedRows(ctx context.Context, tx pgx.Tx, ids []events.CompensationID, of map[events.CompensationID]*charged) error {
+	rows, err := tx.Query(ctx, `SELECT `+chargebackColumns+` FROM sla.chargebacks WHERE compensation_id = ANY($1) ORDER BY bearer, bearer_id`, ids)
+	if err != nil {
+		return err
+	}
+	list, err := pgx.CollectRows(rows, scanChargeback)
+	for _, b := range list {
+		of[b.CompensationID].charges = append(of[b.CompensationID].charges, b)
+	}
+	return err
+}
+
+// chargedOverturned reads whose charge was taken back because he won his
+// dispute of it.
+func chargedOverturned(ctx context.Context, tx pgx.Tx, ids []events.CompensationID, of map[events.CompensationID]*charged) error {
+	rows, err := tx.Query(ctx, `SELECT compensation_id, provider_id FROM sla.statement_lines
+		WHERE compensation_id = ANY($1) AND kind = 'charge' AND state = 'overturned'`, ids)
+	if err != nil {
+		return err
+	}
+	var id events.CompensationID
+	var whose uuid.UUID
+	_, err = pgx.ForEachRow(rows, []any{&id, &whose}, func() error {
+		of[id].overturned[whose] = true
+		return nil
+	})
+	return err
+}
+
+func chargedPostings(ctx context.Context, tx pgx.Tx, ids []events.CompensationID, of map[events.CompensationID]*charged) error {
+	rows, err := tx.Query(ctx, `
+		SELECT t.id, t.key, t.kind, t.compensation_id, t.reverses_id, e.account, e.fen
+		FROM sla.ledger_transactions t JOIN sla.ledger_entries e ON e.transaction_id = t.id
+		WHERE t.compensation_id = ANY($1) AND t.kind IN ('chargeback', 'chargeback_reversal') ORDER BY t.id, e.line`, ids)
+	if err != nil {
+		return err
+	}
+	var p posting
+	var e entry
+	_, err = pgx.ForEachRow(rows, []any{&p.id, &p.key, &p.kind, &p.compensation, &p.reverses, &e.account, &e.fen}, func() error {
+		books := of[p.compensation].postings
+		p.entries = append(books[p.key].entries, e)
+		books[p.key] = p
 		return nil
 	})
 	return err

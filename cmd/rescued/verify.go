@@ -47,7 +47,7 @@ func (c verifyCmd) Run(a *app) error {
 			if d.Waiting > 0 {
 				waiting = fmt.Sprintf(", %d events not heard yet", d.Waiting)
 			}
-			fmt.Fprintf(a.stdout, "%-10s %d %s, %d differences%s\n", d.Name, d.Checked, d.Unit, d.Differences, waiting)
+			fmt.Fprintf(a.stdout, "%-11s %d %s, %d differences%s\n", d.Name, d.Checked, d.Unit, d.Differences, waiting)
 		}
 		fmt.Fprintf(a.stdout, "%d differences\n", found)
 		if found > 0 {

@@ -17,7 +17,7 @@ func TestVerifyNamesEveryDifference(t *testing.T) {
 	require.Zero(t, code, errs)
 	code, out, errs := d.does("verify")
 	require.Zero(t, code, errs)
-	require.Contains(t, out, "promises   4 promises, 0 differences\n")
+	require.Contains(t, out, "promises    4 promises, 0 differences\n")
 	require.True(t, strings.HasSuffix(out, "\n0 differences\n"), out)
 
 	pool, err := pg.Open(context.Background(), d.url)
@@ -28,7 +28,7 @@ func TestVerifyNamesEveryDifference(t *testing.T) {
 	code, out, errs = d.does("verify")
 	require.Equal(t, 1, code)
 	require.Contains(t, out, "late: stored 11m11.000001s, must be 11m11s\n")
-	require.Contains(t, out, "promises   4 promises, 2 differences\n")
+	require.Contains(t, out, "promises    4 promises, 2 differences\n")
 	require.Contains(t, errs, "2 differences")
 
 	code, _, errs = d.does("verify", "--kept", "7:abc")
