@@ -98,6 +98,7 @@ type PastRescue struct {
 	VehicleKey    string            `json:"vehicle_key"` // stands for the car, whose month it is held against; no plate, and empty when not told
 	Crew          string            `json:"crew"`        // the source's word for who came
 	AssignedAt    time.Time         `json:"assigned_at"`
+	ExpectedAt    time.Time         `json:"expected_at,omitzero"` // when the crew was expected as it took the job; left out, a rescue is what it was before there was this
 	DepartedAt    time.Time         `json:"departed_at"`
 	ArrivedAt     time.Time         `json:"arrived_at"`
 	ArrivalSource string            `json:"arrival_source"` // what proves the arrival

@@ -86,7 +86,7 @@ func (r PastRescue) facts(source string) []Fact {
 			facts = append(facts, f)
 		}
 	}
-	add(Fact{Kind: FactAssigned, At: r.AssignedAt, Crew: crew, Provider: r.ProviderID})
+	add(Fact{Kind: FactAssigned, At: r.AssignedAt, Until: microOrZero(r.ExpectedAt), Crew: crew, Provider: r.ProviderID})
 	add(Fact{Kind: FactDeparted, At: r.DepartedAt, Crew: crew})
 	add(Fact{Kind: FactArrived, At: r.ArrivedAt, Crew: crew, Source: r.ArrivalSource})
 	add(Fact{Kind: FactCancelled, At: r.CancelledAt})
@@ -151,6 +151,13 @@ func (r PastRescue) wrongTimes(now time.Time) (wrong []fault.Field) {
 	if r.CalledAt.Before(time.Unix(0, 0)) || r.CalledAt.After(now) {
 		add("called_at", "range", "must lie in the past, after 1970")
 		return wrong
+	}
+	switch {
+	case r.ExpectedAt.IsZero():
+	case r.AssignedAt.IsZero():
+		add("expected_at", "unused", "belongs to a crew that took the job; give assigned_at as well, or leave it out")
+	case r.ExpectedAt.Before(r.AssignedAt):
+		add("expected_at", "order", "is before assigned_at")
 	}
 	before, named := r.CalledAt, "called_at"
 	for _, t := range []struct {

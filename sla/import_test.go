@@ -201,6 +201,8 @@ func TestARowThatCannotBeHistoryIsRefusedWhole(t *testing.T) {
 		"an odd priority":          {func(p *sla.PastRescue) { p.Priority = 3 }, "priority"},
 		"assigned before the call": {func(p *sla.PastRescue) { p.AssignedAt = p.CalledAt.Add(-time.Second) }, "assigned_at"},
 		"arrived before assigned":  {func(p *sla.PastRescue) { p.ArrivedAt = p.CalledAt.Add(time.Second) }, "arrived_at"},
+		"expected and not sent":    {func(p *sla.PastRescue) { p.ExpectedAt, p.AssignedAt = p.CalledAt.Add(time.Hour), time.Time{} }, "expected_at"},
+		"expected before assigned": {func(p *sla.PastRescue) { p.ExpectedAt = p.CalledAt }, "expected_at"},
 		"freed before arrived":     {func(p *sla.PastRescue) { p.FreedAt = p.CalledAt.Add(2 * time.Minute) }, "freed_at"},
 		"freed in the future":      {func(p *sla.PastRescue) { p.FreedAt = opened.Add(time.Hour) }, "freed_at"},
 		"cancelled before called":  {func(p *sla.PastRescue) { p.CancelledAt = p.CalledAt.Add(-time.Hour) }, "cancelled_at"},

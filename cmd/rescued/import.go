@@ -39,6 +39,7 @@ type importHistoryCmd struct {
 	Datum         string `help:"Datum of positions that name none: wgs84, gcj02 or bd09." placeholder:"DATUM"`
 	Zone          string `help:"Zone of times that name none." default:"UTC" placeholder:"Asia/Shanghai"`
 	ArrivalSource string `help:"What proves arrivals when the file does not say: gps, code, owner, tap or operator." placeholder:"SOURCE"`
+	Crews         string `help:"Whose each crew is, for rows that name a crew and no provider, such as those of a run: CSV with crew,provider (prv_…; empty: nobody's here)." placeholder:"CREWS.csv"`
 	Demand        string `help:"The demand file a run of the simulator was made from, for the places." placeholder:"FILE.csv[.gz]"`
 	Kind          string `help:"The --kind the run was made with." placeholder:"KIND"`
 	DryRun        bool   `help:"Check every row and say what would come of it; write nothing."`
@@ -133,6 +134,11 @@ func (c importHistoryCmd) open(desk *dispatch.Service, digest string) (*history.
 	cfg := history.Config{
 		Locate: cover.Locate, Known: func(id geo.AreaID) bool { return covered[id] },
 		Area: c.Area, Tier: c.Tier, Datum: c.Datum, Zone: zone, ArrivalSource: c.ArrivalSource, Vehicle: desk.VehicleKey, Digest: digest,
+	}
+	if c.Crews != "" {
+		if cfg.Crews, err = history.ReadCrews(c.Crews); err != nil {
+			return nil, fmt.Errorf("--crews: %w", err)
+		}
 	}
 	if c.Demand != "" {
 		if cfg.Demand, err = sim.ReadDemand(c.Demand, c.Kind); err != nil {

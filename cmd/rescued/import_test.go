@@ -191,3 +191,36 @@ func TestARunOfTheSimulatorIsImported(t *testing.T) {
 	require.EqualValues(t, 3, d.number(`SELECT count(*) FROM sla.guarantees WHERE area = 'us-pa-montgomery' AND promise_minutes = 60`))
 	require.Equal(t, sla.Fen(5000), sla.Fen(d.number(`SELECT sum(owed_fen) FROM sla.imports WHERE payable`)))
 }
+
+func TestCrewsOfARunAreWhoseTheListSays(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	runs := d.file("RUNS.csv", "request,crew_id,called_at,assigned_at,expected_at,arrived_at,freed_at,late_s,compensation_fen",
+		"0,van 1,2016-02-24T08:00:00.000,2016-02-24T08:01:00.000,2016-02-24T08:30:00.000,2016-02-24T08:45:00.000,2016-02-24T09:15:00.000,0.000,0",
+		"1,van 2,2016-02-24T08:05:00.000,2016-02-24T08:06:00.000,,2016-02-24T09:01:11.000,2016-02-24T09:31:00.000,671.000,5000",
+		"2,,2016-02-24T08:10:00.000,,,,,,")
+	const whose = "prv_01985a3c-7e00-7000-8000-000000000001"
+	args := []string{"import", "history", runs, "--area", "us-pa-montgomery", "--tier", "urban"}
+	code, out, errs := d.does(append(args, "--crews", d.file("some.csv", "crew,provider", "van 1,"+whose), "--dry-run")...)
+	require.Equal(t, 1, code)
+	require.Contains(t, errs, `line 3: crew: "van 2" stands not in the list of crews`)
+	require.Contains(t, out, "refused  1\n")
+	for want, lines := range map[string][]string{
+		"has no column provider":                  {"crew"},
+		"line 3: crew is missing":                 {"crew,provider", "van 1,", "," + whose},
+		`line 3: crew "van 1" stands on line 2`:   {"crew,provider", "van 1,", "van 1,"},
+		`line 2: provider "prv_7" is no provider`: {"crew,provider", "van 1,prv_7"},
+		`line 3: is not CSV`:                      {"crew,provider", "van 1,", `va"n 2,`},
+	} {
+		code, _, errs := d.does(append(args, "--crews", d.file("crews.csv", lines...))...)
+		require.Equal(t, 1, code)
+		require.Contains(t, errs, want)
+	}
+	require.Zero(t, d.number(`SELECT count(*) FROM sla.guarantees`))
+	code, out, errs = d.does(append(args, "--crews", d.file("all.csv", "provider,crew", whose+",van 1", ",van 2"))...)
+	require.Zero(t, code, errs)
+	require.NotContains(t, out, "columns passed over")
+	require.EqualValues(t, 1, d.number(`SELECT count(*) FROM sla.guarantees WHERE provider_id = '`+whose[4:]+`'`))
+	require.EqualValues(t, 1, d.number(`SELECT count(*) FROM sla.facts WHERE kind = 'assigned' AND until_at = '2016-02-24 08:30Z' AND provider_id = '`+whose[4:]+`'`))
+	require.EqualValues(t, 1, d.number(`SELECT count(*) FROM sla.facts WHERE kind = 'assigned' AND until_at = '-infinity'`))
+}

@@ -19,6 +19,8 @@
 //	provider        prv_…, or the other system's word
 //	crew            the other system's word for who came
 //	assigned_at, departed_at, arrived_at, freed_at, cancelled_at
+//	expected_at     when the crew was expected, as it took the job; without it nobody
+//	                can tell whether its drive took too long
 //	arrival_source  what proves the arrival: gps, code, owner, tap or operator
 //	policy          name/version, for a rescue promised under another than the import's
 //	plate           or vehicle: whose car, for limits per car and month; kept as a keyed digest, never as it is
@@ -26,5 +28,13 @@
 // # The simulator's file
 //
 // RUNS.csv as `rescued replay --out` writes it, with the demand file it was
-// made from for the places, or one area for all.
+// made from for the places, or one area for all. A run holds no expectations,
+// for in it crews come as they are expected; a column expected_at that somebody
+// adds is read as in the general file.
+//
+// # Whose the crews are
+//
+// CSV with the columns crew and provider (prv_…, empty for nobody's that this
+// service knows), for rows that name a crew and no provider. It stands beside
+// files of either shape, and lists every crew they name.
 package history

@@ -16,7 +16,7 @@ import (
 // columns are those of the general file.
 var columns = []string{
 	"reference", "called_at", "lat", "lng", "datum", "area", "tier", "problem", "kind", "road_class", "priority", "product",
-	"price_fen", "partner", "provider", "crew", "assigned_at", "departed_at", "arrived_at", "freed_at", "cancelled_at",
+	"price_fen", "partner", "provider", "crew", "assigned_at", "expected_at", "departed_at", "arrived_at", "freed_at", "cancelled_at",
 	"arrival_source", "policy", "plate", "vehicle",
 }
 
@@ -47,7 +47,7 @@ func (f fields) general() {
 	*r = sla.PastRescue{
 		Reference: f.text("reference"), Kind: f.text("kind"), Problem: f.or("problem", "other"),
 		RoadClass: f.or("road_class", "urban"), Product: f.text("product"), Crew: f.text("crew"), Provider: f.text("provider"),
-		CalledAt: f.moment("called_at"), AssignedAt: f.moment("assigned_at"), DepartedAt: f.moment("departed_at"),
+		CalledAt: f.moment("called_at"), AssignedAt: f.moment("assigned_at"), ExpectedAt: f.moment("expected_at"), DepartedAt: f.moment("departed_at"),
 		ArrivedAt: f.moment("arrived_at"), FreedAt: f.moment("freed_at"), CancelledAt: f.moment("cancelled_at"),
 		ArrivalSource: f.or("arrival_source", f.cfg.ArrivalSource), Priority: int(f.whole("priority", 2)), PriceFen: sla.Fen(f.whole("price_fen", 0)),
 	}
@@ -75,6 +75,21 @@ func (f fields) partners(r *sla.PastRescue) {
 			f.wrong("provider", "id", "%q is no provider; write prv_… as this service lists them, or the other system's word", r.Provider)
 		}
 		r.ProviderID = id
+	}
+	f.crew(r)
+}
+
+// crew finds whose a crew is, where the row does not say it.
+func (f fields) crew(r *sla.PastRescue) {
+	if f.cfg.Crews == nil || r.Crew == "" || r.Provider != "" {
+		return
+	}
+	id, listed := f.cfg.Crews[r.Crew]
+	switch {
+	case !listed:
+		f.wrong("crew", "unlisted", "%q stands not in the list of crews; add it there, with an empty provider if it is nobody's that this service knows", r.Crew)
+	case !id.IsZero():
+		r.Provider, r.ProviderID = id.String(), id
 	}
 }
 
@@ -106,9 +121,10 @@ func (f fields) run() {
 	number := f.text("request")
 	*r = sla.PastRescue{
 		Reference: f.cfg.Digest[:12] + "/" + number, Problem: "other", RoadClass: "urban", Priority: 2, Crew: f.text("crew_id"),
-		CalledAt: f.moment("called_at"), AssignedAt: f.moment("assigned_at"), ArrivedAt: f.moment("arrived_at"), FreedAt: f.moment("freed_at"),
+		CalledAt: f.moment("called_at"), AssignedAt: f.moment("assigned_at"), ExpectedAt: f.moment("expected_at"), ArrivedAt: f.moment("arrived_at"), FreedAt: f.moment("freed_at"),
 		ArrivalSource: "gps", // the simulator prices arrivals as if shown by position
 	}
+	f.crew(r)
 	n, err := strconv.Atoi(number)
 	if err != nil || n < 0 {
 		f.wrong("request", "number", "%q is not the number of a request; write it as the simulator does", number)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"rescued/cmd/rescued/sim"
+	"rescued/events"
 	"rescued/geo"
 	"rescued/internal/fault"
 	"rescued/sla"
@@ -32,6 +33,9 @@ type Config struct {
 	// Vehicle stands for the car of a plate, without telling which; empty for
 	// what is no plate. Nil keeps no cars.
 	Vehicle func(plate string) string
+	// Crews says whose each crew is, zero for nobody's that is known; nil when
+	// there is no such list.
+	Crews map[string]events.ProviderID
 	// Demand is what a run of the simulator was made from; nil when not given.
 	Demand []sim.Call
 	// Digest is the file's, from Survey; rescues of a run are named by it.
@@ -104,7 +108,7 @@ func (r *Reader) Run() bool { return r.run }
 func (r *Reader) Unread() []string {
 	known := columns
 	if r.run {
-		known = append(slices.Clone(runColumns), "late_s", "compensation_fen")
+		known = append(slices.Clone(runColumns), "expected_at", "late_s", "compensation_fen")
 	}
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(r.sheet.col)), func(c string) bool { return slices.Contains(known, c) })
 }
