@@ -128,6 +128,22 @@ func listPartners(ctx context.Context, db events.Querier, after events.PartnerID
 		WHERE $1::uuid IS NULL OR id > $1 ORDER BY id LIMIT $2`, after, limit)
 }
 
+// listProviderNames reads what these providers are called.
+func listProviderNames(ctx context.Context, db events.Querier, ids []events.ProviderID) ([]Provider, error) {
+	return many(ctx, db, func(row pgx.CollectableRow) (p Provider, err error) {
+		err = row.Scan(&p.ID, &p.Name)
+		return p, err
+	}, `SELECT id, name FROM dispatch.providers WHERE id = ANY($1)`, ids)
+}
+
+// listPartnerNames reads what these partners are called.
+func listPartnerNames(ctx context.Context, db events.Querier, ids []events.PartnerID) ([]Partner, error) {
+	return many(ctx, db, func(row pgx.CollectableRow) (p Partner, err error) {
+		err = row.Scan(&p.ID, &p.Name)
+		return p, err
+	}, `SELECT id, name FROM dispatch.partners WHERE id = ANY($1)`, ids)
+}
+
 // listBusyCrews is those of the crews that have a request, or had one that
 // ended after the moment: only their fixes can prove anything.
 func listBusyCrews(ctx context.Context, db events.Querier, ids []events.CrewID, since time.Time) ([]events.CrewID, error) {

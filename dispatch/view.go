@@ -75,3 +75,42 @@ func (a *API) showCrew(card CrewCard, by events.Actor, r Request) *CrewCard {
 func viewFix(f Fix) *positionView {
 	return &positionView{Lat: f.Point.Lat, Lng: f.Point.Lng, Datum: string(geo.WGS84), FixedAt: f.At, AccuracyM: f.Accuracy}
 }
+
+// PartyNames gives the names of providers and partners by their identifiers as
+// they are written, for pages that show them beside the API. Whom nobody
+// registered here, and what is no identifier of either, has none. Those of the
+// desk see every name, a provider its own; nobody else sees any.
+func (a *API) PartyNames(ctx context.Context, by events.Actor, ids ...string) (map[string]string, error) {
+	names := map[string]string{}
+	var providers []events.ProviderID
+	var partners []events.PartnerID
+	for _, id := range ids {
+		if !by.Is(events.RoleOperator, events.RoleFinance, events.RoleAdmin) && !(by.Is(events.RoleProvider) && id == by.Subject) {
+			continue
+		}
+		if p, err := events.ParseID[events.ProviderID](id); err == nil {
+			providers = append(providers, p)
+		} else if p, err := events.ParseID[events.PartnerID](id); err == nil {
+			partners = append(partners, p)
+		}
+	}
+	if len(providers) > 0 {
+		found, err := listProviderNames(ctx, a.svc.pool, providers)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range found {
+			names[p.ID.String()] = p.Name
+		}
+	}
+	if len(partners) > 0 {
+		found, err := listPartnerNames(ctx, a.svc.pool, partners)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range found {
+			names[p.ID.String()] = p.Name
+		}
+	}
+	return names, nil
+}

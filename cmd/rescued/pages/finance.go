@@ -37,6 +37,7 @@ type finance struct {
 	Pager   pager      // of its list, where it has one
 	status  int
 	areas   map[string]geo.Area
+	names   map[string]string // of providers and partners, as far as learned
 }
 
 // financeTemplates are the pages' own; each stands in the frame of finance.html.
@@ -52,7 +53,7 @@ func (p *pages) mountFinance(r chi.Router) {
 		get("/", "title_overview", append(append([]events.Role{}, promiseReaders...), events.RoleProvider), p.overview)
 		get("/promises", "title_promises", promiseReaders, p.promises)
 		get("/requests/{id}", "title_rescue", promiseReaders, p.rescue)
-		post("/requests/{id}", "title_rescue", promiseReaders, p.disputeRescue)
+		post("/requests/{id}", "title_rescue", promiseReaders, p.changeRescue)
 		get("/compensations", "title_compensations", moneyReaders, p.compensations)
 		post("/compensations", "title_compensations", moneyReaders, p.approveList)
 		get("/compensations/{id}", "title_compensation", moneyReaders, p.compensation)
@@ -94,7 +95,7 @@ func (p *pages) finance(title string, may []events.Role, page financePage) http.
 		f.By = by
 		f.T = t
 		f.common = p.common(t, f.word(title))
-		f.areas = map[string]geo.Area{}
+		f.areas, f.names = map[string]geo.Area{}, map[string]string{}
 		for _, a := range p.Service.Areas().All() {
 			f.areas[string(a.ID)] = a
 		}

@@ -8,9 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"rescued/dispatch"
 	"rescued/events"
-	"rescued/geo"
 	"rescued/sla"
 )
 
@@ -75,19 +73,7 @@ func TestAWholeListIsApprovedAsItWasSeen(t *testing.T) {
 func TestTheHistoryOfACompensation(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
-	lat, lng := 30.66, 104.08
-	asked, err := d.api.OpenAnonymously(t.Context(), dispatch.NewRequest{
-		Contact: dispatch.Contact{Name: "王芳", Phone: "13800138000"}, Vehicle: dispatch.Vehicle{Plate: "川A8K777", Energy: "bev", WeightClass: dispatch.WeightLight},
-		Problem: "tyre", Location: dispatch.NewLocation{Lat: &lat, Lng: &lng, Datum: geo.WGS84, RoadClass: geo.UrbanRoad}, Key: "k",
-	})
-	require.NoError(t, err)
-	told, err := events.ReadStream(t.Context(), d.pool, asked.ID.String(), 10)
-	require.NoError(t, err)
-	for _, env := range told {
-		if ev, err := events.Decode[events.RequestOpened](env); err == nil {
-			d.tell(ev)
-		}
-	}
+	asked := d.asked()
 	d.tell(events.CrewArrived{RequestID: asked.ID, Area: string(asked.Area), CrewID: events.NewID[events.CrewID](), ArrivedAt: opened.Add(56 * time.Minute), Source: "gps"})
 	rescue := "/finance/requests/" + asked.ID.String()
 	d.at(opened.Add(2 * time.Hour))

@@ -111,6 +111,10 @@ type compensationPage struct {
 	Charges   []sla.Chargeback
 	Fault     sla.Attribution
 	History   []stepTaken
+	Job       *job // nil: it was not dispatched here
+	Releases  []stepTaken
+	Causes    []choice
+	Recorded  []recorded
 	Buttons   []button
 	ShowsBook bool
 }
@@ -142,7 +146,7 @@ func (p *pages) rescue(w http.ResponseWriter, r *http.Request, f finance) error 
 	}
 	c, owed := st.Live()
 	if owed && f.By.Is(moneyReaders...) && f.status == http.StatusOK {
-		http.Redirect(w, r, "/finance/compensations/"+c.ID.String(), http.StatusSeeOther)
+		http.Redirect(w, r, strings.TrimSuffix("/finance/compensations/"+c.ID.String()+"?"+r.URL.RawQuery, "?"), http.StatusSeeOther)
 		return nil
 	}
 	if !owed {
@@ -166,9 +170,26 @@ func (p *pages) showCompensation(w http.ResponseWriter, r *http.Request, f finan
 	if page.Fault, err = p.Money.Attribution(ctx, f.By, id); err != nil {
 		return err
 	}
+	if page.Job, err = p.jobOf(r, f, id); err != nil {
+		return err
+	}
+	if page.Recorded, err = p.recordings(r, f, st.Guarantee); err != nil {
+		return err
+	}
+	entries, err := p.timeline(r, f, id)
+	if err != nil {
+		return err
+	}
+	if err := f.learn(r, organisations(entries, page.Recorded)...); err != nil {
+		return err
+	}
+	page.Causes = f.releaseCauses()
+	if page.Releases, err = f.releases(entries); err != nil {
+		return err
+	}
 	if c != nil {
 		page.Buttons = f.compensationButtons(*c)
-		if page.History, err = p.history(r, f, id, c.ID); err != nil {
+		if page.History, err = f.history(entries, c.ID); err != nil {
 			return err
 		}
 	}
@@ -181,6 +202,11 @@ func (p *pages) showCompensation(w http.ResponseWriter, r *http.Request, f finan
 		}
 		if page.Charges, err = p.Money.Chargebacks(ctx, f.By, sla.ChargebackFilter{CompensationID: c.ID}, sla.ChargebackPlace{}, pageSize); err != nil {
 			return err
+		}
+		for _, b := range page.Charges {
+			if err := f.learn(r, b.BearerID()); err != nil {
+				return err
+			}
 		}
 	}
 	return f.show(w, r, "compensation", page)
@@ -283,21 +309,6 @@ func (p *pages) decide(r *http.Request, f finance, id events.CompensationID) (sl
 		return sla.Compensation{}, errNoSuchStep
 	}
 	return do(r.Context(), f.By, id, whole(in.Get("version")), in.Get("reason"))
-}
-
-// disputeRescue takes a dispute from the page of a rescue, where operators are.
-func (p *pages) disputeRescue(w http.ResponseWriter, r *http.Request, f finance) error {
-	id, err := events.ParseID[events.CompensationID](r.PostForm.Get("compensation"))
-	if err == nil {
-		_, err = p.decide(r, f, id)
-	}
-	switch {
-	case err == nil:
-		return f.done(w, r, f.Base, r.PostForm.Get("do"), -1)
-	case f.refused(err, r.PostForm):
-		return p.rescue(w, r, f)
-	}
-	return err
 }
 
 type promisesPage struct {

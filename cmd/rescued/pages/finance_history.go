@@ -2,23 +2,14 @@ package pages
 
 import (
 	"encoding/json"
-	"net/http"
 
+	"rescued/dispatch"
 	"rescued/events"
-	"rescued/internal/fault"
 )
 
 // history tells when a compensation accrued and who changed it since, as the
-// journal of its rescue has it. A rescue that was imported has none here.
-func (p *pages) history(r *http.Request, f finance, id events.RequestID, c events.CompensationID) ([]stepTaken, error) {
-	entries, err := p.API.Timeline(r.Context(), f.By, id)
-	if fault.KindOf(err) == fault.NotFound {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	var list []stepTaken
+// journal of its rescue has it.
+func (f finance) history(entries []dispatch.TimelineEntry, c events.CompensationID) (list []stepTaken, err error) {
 	for _, e := range entries {
 		var told struct {
 			CompensationID events.CompensationID `json:"compensation_id"`

@@ -84,6 +84,9 @@ func (p *pages) ledger(w http.ResponseWriter, r *http.Request, f finance) error 
 		return err
 	}
 	page.Rows, page.Pager = cut(f, list, pageSize, "ledger", func(t sla.Transaction) any { return sla.TransactionPlace{At: t.PostedAt, ID: t.ID} })
+	if err := f.learn(r, bearers(page.Rows)...); err != nil {
+		return err
+	}
 	if page.Sum, err = p.Money.TotalTransactions(ctx, f.By, filter); err != nil {
 		return err
 	}
@@ -186,7 +189,20 @@ func (f finance) Entries(list []sla.Transaction) postings { return postings{f, l
 // IsHere reports whether an account is the one the page was asked for.
 func (f finance) IsHere(account sla.Account) bool { return string(account) == f.Query.Get("account") }
 
-// link is one to another page.
+// bearers are the providers and partners that postings are about, as their keys
+// tell.
+func bearers(list []sla.Transaction) (ids []string) {
+	for _, t := range list {
+		for part := range strings.SplitSeq(t.Key, ":") {
+			if strings.HasPrefix(part, "prv_") || strings.HasPrefix(part, "ptn_") {
+				ids = append(ids, part)
+			}
+		}
+	}
+	return ids
+}
+
+// link is one to another page, or words alone.
 type link struct{ Word, Href, Text string }
 
 // About links to what a posting is about. A statement is told by its key alone.
@@ -203,6 +219,9 @@ func (f finance) About(t sla.Transaction) (list []link) {
 	for part := range strings.SplitSeq(t.Key, ":") {
 		if id, err := events.ParseID[events.StatementID](part); err == nil {
 			add("title_statement", "statements", id.String())
+		}
+		if f.Named(part) {
+			list = append(list, link{f.word("bearer"), "", f.Name(part)})
 		}
 	}
 	return list
@@ -222,6 +241,9 @@ func (p *pages) transaction(w http.ResponseWriter, r *http.Request, f finance) e
 	}
 	page := transactionPage{finance: f}
 	if page.X, err = p.Money.Transaction(r.Context(), f.By, id); err != nil {
+		return err
+	}
+	if err := f.learn(r, bearers(page.Rows())...); err != nil {
 		return err
 	}
 	return f.show(w, r, "transaction", page)

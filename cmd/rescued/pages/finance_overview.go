@@ -90,6 +90,9 @@ func (p *pages) overview(w http.ResponseWriter, r *http.Request, f finance) erro
 	if page.Report, err = p.Money.Report(r.Context(), f.By, page.Split, filter); err != nil {
 		return err
 	}
+	if err := f.learn(r, keysOf(page.Report)...); err != nil {
+		return err
+	}
 	q := period(filter.From, filter.To)
 	q.Set("zone", filter.Zone)
 	q.Set("area", filter.Area)
@@ -142,7 +145,16 @@ func (page overviewPage) RowName(key string) string {
 	case page.Split == sla.ByCity:
 		return page.finance.Area(key)
 	}
-	return key
+	return page.Name(key)
+}
+
+// keysOf are what the rows of a report are of.
+func keysOf(report sla.PeriodReport) []string {
+	keys := make([]string, len(report.Rows))
+	for i, row := range report.Rows {
+		keys[i] = row.Key
+	}
+	return keys
 }
 
 // figuresRow is the figures of a row, for the cells that rows and total share.

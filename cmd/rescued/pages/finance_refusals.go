@@ -74,6 +74,8 @@ var refusalsZH = map[string]string{
 	"waiting_differs": "现在等待的与您看到的不同，没有批准任何一笔。页面显示的是最新合计，请重新核对。",
 	"forbidden":       "您的角色不能执行这一步。", "no_such_step": "表单要求的步骤不存在，请使用页面上的按钮。", "invalid_form": "无法读取表单，请从页面重新提交。",
 	"compensation_not_found": "没有这个编号的赔付单；编号以 cmp_ 开头。", "guarantee_not_found": "没有这个救援，或它没有承诺；编号以 req_ 开头。",
+	"recording_not_found": "这个救援没有这条登记。", "own_recording": "登记人不能自己批准，须由第二人批准。", "already_approved": "已经批准过。", "already_withdrawn": "已经撤回；撤回的内容从未计入。", "not_withdrawable": "暂停的结束、批准与撤回不能单独撤回；请撤回那次暂停或事实本身。",
+	"promise_waived": "承诺已豁免，登记的内容不再计入。", "past_rescue": "这是历史导入的救援，不再登记。", "no_crew_bound": "现在没有救援队接这个救援。", "request_not_found": "没有这个救援。", "role_not_allowed": "您的角色不能执行这一步。",
 	"transaction_not_found": "没有这笔分录。",
 	"batch_not_found":       "没有这个付款批次。", "batch_line_not_found": "批次中没有这笔付款，可能已被移出。", "batch_empty": "批次是空的，请先加入要付的赔付。",
 	"second_person":          "新建或封存批次的人不能批准它，须由第二人批准。",
@@ -97,7 +99,7 @@ var refusalsZH = map[string]string{
 var fieldsZH = map[string]string{
 	"reason": "理由", "title": "批次名称", "total": "总金额", "lines": "笔数", "paid": "成功部分", "paid_total": "成功金额", "file": "文件", "heading": "文件首行",
 	"name": "文件名", "reference": "付款参考号", "amount": "金额", "outcome": "结果", "paid_on": "付款日", "month": "月份", "state": "状态", "at": "时间", "from": "起", "to": "止",
-	"up_to": "单笔上限", "provider": "服务商", "fapiao_number": "发票号码", "tax_pct": "税率", "how": "结算方式", "source": "来源", "day": "营业日", "cursor": "翻页位置", "zone": "时区", "account": "账户", "of": "编号", "by": "分类", "history": "历史导入",
+	"up_to": "单笔上限", "provider": "服务商", "fapiao_number": "发票号码", "tax_pct": "税率", "how": "结算方式", "source": "来源", "day": "营业日", "cursor": "翻页位置", "zone": "时区", "account": "账户", "cause": "撤下的原因", "of": "编号", "by": "分类", "history": "历史导入",
 }
 
 // figuresZH say a mend with the figures that the API's sentence has. Should

@@ -64,19 +64,21 @@ type desk struct {
 	*testing.T
 	*sla.Service
 	pool  *pgxpool.Pool
+	crews *dispatch.Service
 	api   *dispatch.API
+	of    events.ProviderID // whose crews come late
 	site  *httptest.Server
 	clock atomic.Int64
 }
 
 func newDesk(t *testing.T) *desk {
-	d := &desk{T: t, pool: pgtest.New(t, events.Migrations, dispatch.Migrations, sla.Migrations)}
+	d := &desk{T: t, of: provider, pool: pgtest.New(t, events.Migrations, dispatch.Migrations, sla.Migrations)}
 	d.at(opened)
 	now := func() time.Time { return time.UnixMicro(d.clock.Load()).UTC() }
 	d.Service = sla.New(d.pool, sla.Config{Now: now, Payouts: []sla.Payout{till{}}})
 	require.NoError(t, d.Install(t.Context()))
-	requests := dispatch.New(d.pool, dispatch.Config{Now: now, Promiser: d.Service, LinkKey: []byte("a key for tests, 32 bytes or so.")})
-	d.api = dispatch.NewAPI(requests, dispatch.APIConfig{})
+	d.crews = dispatch.New(d.pool, dispatch.Config{Now: now, Promiser: d.Service, LinkKey: []byte("a key for tests, 32 bytes or so.")})
+	d.api = dispatch.NewAPI(d.crews, dispatch.APIConfig{})
 	r := chi.NewRouter()
 	r.Use(func(next http.Handler) http.Handler { // whoever the header names has signed in
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -87,7 +89,7 @@ func newDesk(t *testing.T) *desk {
 		})
 	})
 	d.Register(web.NewAPI(r, "rescued", "test"))
-	pages.Mount(r, pages.Config{API: d.api, Service: requests, Money: d.Service, Now: now, Speed: 1})
+	pages.Mount(r, pages.Config{API: d.api, Service: d.crews, Money: d.Service, Now: now, Speed: 1})
 	d.site = httptest.NewServer(r)
 	t.Cleanup(d.site.Close)
 	return d
@@ -137,7 +139,7 @@ func (d *desk) late(by time.Duration) sla.Compensation {
 		return err
 	}))
 	d.tell(events.RequestOpened{RequestID: id, Area: area, Tier: "urban", OpenedAt: opened, Priority: 2, Problem: "tyre", Promise: promise})
-	d.tell(events.RequestAssigned{RequestID: id, Area: area, CrewID: crew, ProviderID: provider, AssignedAt: opened.Add(time.Minute), ExpectedAt: opened.Add(40 * time.Minute)})
+	d.tell(events.RequestAssigned{RequestID: id, Area: area, CrewID: crew, ProviderID: d.of, AssignedAt: opened.Add(time.Minute), ExpectedAt: opened.Add(40 * time.Minute)})
 	d.tell(events.CrewDeparted{RequestID: id, Area: area, CrewID: crew, DepartedAt: opened.Add(3 * time.Minute)})
 	d.tell(events.CrewArrived{RequestID: id, Area: area, CrewID: crew, ArrivedAt: promise.DueAt.Add(by), Source: "gps"})
 	st, err := d.Standing(context.Background(), wei, id)
@@ -260,7 +262,21 @@ func (l leaf) button(do string) *html.Node {
 // it stands or as the pairs of name and value fill it in.
 func (l leaf) press(do string, pairs ...string) leaf {
 	l.Helper()
-	b := l.button(do)
+	return l.pressIn("", "", do, pairs...)
+}
+
+// pressIn presses the button of the form whose field holds that value, where
+// there are several forms with such a button.
+func (l leaf) pressIn(field, value, do string, pairs ...string) leaf {
+	l.Helper()
+	var b *html.Node
+	for _, form := range all(l.root, "form", nil) {
+		fits := field == "" || len(all(form, "input", func(n *html.Node) bool { return attr(n, "name") == field && attr(n, "value") == value })) > 0
+		if inside := (leaf{root: form}).button(do); fits && inside != nil {
+			b = inside
+			break
+		}
+	}
 	require.NotNil(l, b, "no button %q on %s: %s", do, l.Path, l.says())
 	require.False(l, has(b, "disabled"), "%q cannot be pressed: %s", do, textOf(b.Parent))
 	form := b

@@ -105,15 +105,6 @@ func (f finance) Account(code any) string {
 // Role is a word for a role.
 func (f finance) Role(code string) string { return f.wordOr("role_"+code, code) }
 
-// Who is a person as he is shown: his name, and in what capacity.
-func (f finance) Who(actor string) string {
-	role, subject, ok := strings.Cut(actor, ":")
-	if !ok {
-		return actor
-	}
-	return fill(f.word("who"), "name", subject, "role", f.Role(role))
-}
-
 // Now is the business time.
 func (f finance) Now() time.Time { return f.p.Now() }
 

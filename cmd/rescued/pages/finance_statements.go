@@ -48,14 +48,20 @@ func (p *pages) statements(w http.ResponseWriter, r *http.Request, f finance) er
 		return err
 	}
 	page.Rows, page.Pager = cut(f, list, pageSize, "statements", func(s sla.Statement) any { return sla.StatementPlace{At: s.Month, ID: s.ID} })
+	if err := f.learn(r, providersOf(page.Rows)...); err != nil {
+		return err
+	}
 	if f.MayAct() && !page.Month.first.IsZero() {
 		report, err := p.Money.Report(r.Context(), f.By, sla.ByProvider, sla.ReportFilter{From: page.Month.from, To: page.Month.to})
 		if err != nil {
 			return err
 		}
+		if err := f.learn(r, keysOf(report)...); err != nil {
+			return err
+		}
 		for _, row := range report.Rows {
 			if row.Key != "" {
-				page.Providers = append(page.Providers, choice{row.Key, fill(f.word("provider_rescues"), "provider", row.Key, "n", strconv.FormatInt(row.Rescues, 10))})
+				page.Providers = append(page.Providers, choice{row.Key, fill(f.word("provider_rescues"), "provider", f.Name(row.Key), "n", strconv.FormatInt(row.Rescues, 10))})
 			}
 		}
 	}
@@ -119,6 +125,9 @@ func (p *pages) statement(w http.ResponseWriter, r *http.Request, f finance) err
 	}
 	page := statementPage{finance: f, Chosen: f.Query.Get("kind"), Kinds: []choice{{"", f.word("all")}}}
 	if page.S, err = p.Money.Statement(r.Context(), f.By, id); err != nil {
+		return err
+	}
+	if err := f.learn(r, page.S.ProviderID.String()); err != nil {
 		return err
 	}
 	filter := sla.ItemFilter{Kind: sla.ItemKind(page.Chosen)}

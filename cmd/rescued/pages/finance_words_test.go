@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"rescued/dispatch"
 	"rescued/events"
 	"rescued/internal/fault"
 	"rescued/sla"
@@ -40,6 +41,11 @@ func TestFinanceSaysEverything(t *testing.T) {
 	has("state_payout_", string(sla.PayoutWaiting), string(sla.PayoutSending), string(sla.PayoutSent), string(sla.PayoutFailed))
 	has("state_item_", string(sla.ItemListed), string(sla.ItemDisputed), string(sla.ItemUpheld), string(sla.ItemOverturned), string(sla.ItemWithdrawn))
 	has("statement_", names(sla.StatementStates())...)
+	has("cause_", append(names(dispatch.ReleaseCauses()), "none", "own")...)
+	has("fact_", append(names(sla.RecordedKinds()), string(sla.FactPaused), string(sla.FactApproved), string(sla.FactWithdrawn))...)
+	has("source_", append(names(sla.PauseReasons()), names(sla.EvidenceKinds())...)...)
+	has("do_", "withdraw", "approve_recording")
+	has("note_", "withdraw", "approve_recording")
 	has("day_", string(sla.DayOpen), string(sla.DaySigned), string(sla.DayClosed))
 	has("list_", string(sla.ListMatched), string(sla.ListOursOnly), string(sla.ListTheirsOnly), string(sla.ListDiffer))
 	has("account_", names(sla.Accounts())...)
@@ -53,6 +59,8 @@ func TestFinanceSaysEverything(t *testing.T) {
 		sla.ErrNoPayout, sla.ErrNotFailed, sla.ErrNotSent, sla.ErrAmount,
 		sla.ErrNoStatement, sla.ErrStatementExists, sla.ErrMonthOpen, sla.ErrNoStatementLine, sla.ErrNotCharged, sla.ErrWindowClosed, sla.ErrInDispute, sla.ErrFapiaoUsed,
 		sla.ErrDayDiffers, sla.ErrDayNotOver, sla.ErrEarlierOpen, sla.ErrDayClosed, sla.ErrDayAgrees, sla.ErrSecondSigner, errNoDay, errNoSuchStep,
+		sla.ErrNoRecording, sla.ErrOwnRecording, sla.ErrApproved, sla.ErrWithdrawn, sla.ErrNoWithdrawal, sla.ErrSettledForAll, sla.ErrPast,
+		dispatch.ErrStale, dispatch.ErrNoCrewBound, dispatch.ErrNoRequest, dispatch.ErrForbidden,
 	} {
 		require.Contains(t, refusalsZH, err.Code)
 	}

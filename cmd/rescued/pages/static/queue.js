@@ -73,6 +73,7 @@ function rowOf(id) {
   if (!tr) {
     tr = shape.content.firstElementChild.cloneNode(true);
     tr.dataset.id = id;
+    tr.querySelector('.plate').href = '/finance/requests/' + id;
     body.append(tr);
   }
   return tr;
