@@ -102,15 +102,19 @@ func TestAStatementBetweenTwoDesks(t *testing.T) {
 		page := d.open(lin, "/finance/compensations/"+c.ID.String()).press("approve", "reason", "seen")
 		require.Contains(t, page.says(), "provider "+provider.String(), "who bears it")
 	}
-	early := d.open(lin, "/finance/statements?month=2026-03").press("draft")
-	require.Equal(t, http.StatusConflict, early.Status)
-	require.Contains(t, early.says(), "The month is not over")
+	early := d.open(lin, "/finance/statements?month=2026-03")
+	require.True(t, has(early.button("draft"), "disabled"))
+	require.Contains(t, early.says(), "The month is not over yet")
+	forced := d.ask(lin, "en", http.MethodPost, "/finance/statements", "application/x-www-form-urlencoded", []byte("do=draft&month=2026-03&provider="+provider.String()))
+	require.Equal(t, http.StatusConflict, forced.Status)
+	require.Contains(t, forced.says(), "The month is not over")
 
 	d.at(time.Date(2026, 4, 2, 1, 0, 0, 0, time.UTC))
 	st := d.open(lin, "/finance/statements").press("draft") // of last month
 	require.Contains(t, st.says(), "The statement is drawn up")
 	require.Equal(t, http.StatusNotFound, d.open(theirs, st.Path).Status, "a draft is finance's")
 	require.EqualValues(t, 2*20000-owed*60/100, st.data("total"))
+	require.Nil(t, d.open(lin, "/finance/statements").button("draft"), "there is one already")
 	st = st.press("issue")
 	require.Contains(t, st.says(), "Disputes until (included) 2026-04-09 09:00:00")
 

@@ -186,6 +186,24 @@ type postings struct {
 // Entries are postings for that table.
 func (f finance) Entries(list []sla.Transaction) postings { return postings{f, list} }
 
+// entry is one posting, and side one line of it, for the cells that tables share.
+type (
+	entry struct {
+		F finance
+		T sla.Transaction
+	}
+	side struct {
+		F finance
+		L sla.Line
+	}
+)
+
+// Entry and Side make them.
+func (f finance) Entry(t sla.Transaction) entry { return entry{f, t} }
+
+// Side is a line with the pages' words.
+func (f finance) Side(l sla.Line) side { return side{f, l} }
+
 // IsHere reports whether an account is the one the page was asked for.
 func (f finance) IsHere(account sla.Account) bool { return string(account) == f.Query.Get("account") }
 
@@ -227,6 +245,26 @@ func (f finance) About(t sla.Transaction) (list []link) {
 	return list
 }
 
+// KeyParts is the key of a posting with links to what its parts name.
+func (f finance) KeyParts(t sla.Transaction) (parts []link) {
+	about := f.About(t)
+	for part := range strings.SplitSeq(t.Key, ":") {
+		p := link{Text: part}
+		for _, a := range about {
+			if a.Text == part {
+				p.Href = a.Href
+			}
+		}
+		parts = append(parts, p)
+	}
+	return parts
+}
+
+// Beside is what a posting is about that its key does not link to.
+func (f finance) Beside(t sla.Transaction) []link {
+	return slices.DeleteFunc(f.About(t), func(a link) bool { return strings.Contains(t.Key, a.Text) })
+}
+
 type transactionPage struct {
 	finance
 	X sla.TransactionView
@@ -243,11 +281,8 @@ func (p *pages) transaction(w http.ResponseWriter, r *http.Request, f finance) e
 	if page.X, err = p.Money.Transaction(r.Context(), f.By, id); err != nil {
 		return err
 	}
-	if err := f.learn(r, bearers(page.Rows())...); err != nil {
+	if err := f.learn(r, bearers([]sla.Transaction{page.X.Transaction})...); err != nil {
 		return err
 	}
 	return f.show(w, r, "transaction", page)
 }
-
-// Rows is the posting by itself, for the table that lists share.
-func (page transactionPage) Rows() []sla.Transaction { return []sla.Transaction{page.X.Transaction} }

@@ -15,8 +15,8 @@ import (
 
 // posted lists the keys of the postings on a page, from top to bottom.
 func (l leaf) posted() (keys []string) {
-	for _, n := range all(l.root, "div", func(n *html.Node) bool { return attr(n, "class") == "code-line muted" }) {
-		keys = append(keys, textOf(n))
+	for _, n := range all(l.root, "div", func(n *html.Node) bool { return attr(n, "class") == "code-line key" }) {
+		keys = append(keys, strings.ReplaceAll(textOf(n), " ", ""))
 	}
 	return keys
 }

@@ -59,14 +59,29 @@ func (p *pages) statements(w http.ResponseWriter, r *http.Request, f finance) er
 		if err := f.learn(r, keysOf(report)...); err != nil {
 			return err
 		}
+		drawn, err := p.Money.Statements(r.Context(), f.By, sla.StatementFilter{Month: page.Month.first}, sla.StatementPlace{}, drawnAtMost)
+		if err != nil {
+			return err
+		}
+		has := map[string]bool{}
+		for _, s := range drawn {
+			has[s.ProviderID.String()] = s.State != sla.StatementDiscarded || has[s.ProviderID.String()]
+		}
 		for _, row := range report.Rows {
-			if row.Key != "" {
+			if row.Key != "" && !has[row.Key] {
 				page.Providers = append(page.Providers, choice{row.Key, fill(f.word("provider_rescues"), "provider", f.Name(row.Key), "n", strconv.FormatInt(row.Rescues, 10))})
 			}
 		}
 	}
 	return f.show(w, r, "statements", page)
 }
+
+// drawnAtMost bounds how many statements of a month are looked at.
+const drawnAtMost = 5000
+
+// MonthOpen reports whether the month shown is not over yet, so that no
+// statement can be drawn up of it.
+func (page statementsPage) MonthOpen() bool { return page.Month.to.After(page.Now()) }
 
 // draftStatement draws a statement up and leads to it.
 func (p *pages) draftStatement(w http.ResponseWriter, r *http.Request, f finance) error {

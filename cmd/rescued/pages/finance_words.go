@@ -46,7 +46,7 @@ var financeWords = map[string]words{
 	"source_owner_unreachable": {"联系不上车主", "owner unreachable"}, "source_location_changed": {"车主变更位置", "the owner moved the place"}, "source_owner_deciding": {"等待车主决定", "waiting for the owner's decision"}, "source_authority_release": {"等待交警等部门放行", "waiting for an authority's release"}, "source_road_closed": {"道路封闭", "the road is closed"}, "source_access_refused": {"场地不准进入", "nobody is let in"},
 	"source_call_unanswered": {"致电车主无人应答", "a call the owner did not answer"}, "source_owner_confirmed": {"车主确认", "confirmed by the owner"}, "source_photo": {"照片", "a photo"}, "source_document": {"书面材料", "a document"}, "source_official_notice": {"官方通告", "an official notice"}, "source_crew_position": {"救援车定位", "the crew's position"}, "source_shown_to_owner": {"已告知车主", "shown to the owner"},
 
-	"title_transaction": {"账务分录", "Posting"}, "posted_at": {"入账时间", "Posted"}, "posted_from": {"入账自", "Posted from"}, "posted_to": {"至（含）", "to (included)"}, "balances_as_at": {"余额截至（留空为期末）", "Balances as at (empty: end of the period)"},
+	"title_transaction": {"账务分录", "Posting"}, "posted_at": {"入账时间", "Posted"}, "posted_from": {"入账自", "Posted from"}, "posted_to": {"至（含）", "to (included)"}, "balances_as_at": {"余额时点（空为期末）", "Balances at (empty: its end)"}, "month_open": {"这个月还没有结束。", "The month is not over yet."},
 	"balances_now": {"现在", "now"}, "balances_at_moment": {"截至 {at}", "as at {at}"}, "opening": {"期初", "Opening"}, "moved": {"本期发生", "Moved"}, "closing": {"期末", "Closing"}, "total_debits": {"借方合计", "Debits"},
 	"about": {"关联", "About"}, "chain_no": {"链上第", "In the chain"}, "chain_place": {"链上位置", "Place in the chain"}, "chain_nth": {"第 {n} 笔", "number {n}"}, "not_chained": {"尚未入链，片刻后入链", "not chained yet; it is moments after posting"},
 	"chain_hash": {"本笔哈希", "Its link"}, "chain_prev": {"上一笔哈希", "The link before"}, "posting_key": {"唯一键", "Key, posted once"}, "takes_back": {"冲销的分录", "takes back"}, "taken_back": {"已冲销", "taken back"}, "taken_back_by": {"被此分录冲销", "taken back by"},
@@ -70,7 +70,7 @@ var financeWords = map[string]words{
 	"not_disputer":       {"您提出了争议，须由他人裁定。", "You raised the dispute; somebody else must decide it."},
 	"done_approve":       {"审批已记录。", "The approval is recorded."}, "done_dispute": {"争议已登记，裁定前不会付款。", "The dispute is recorded; nothing is paid until somebody decides it."},
 	"done_uphold": {"裁定已记录：维持赔付。", "Decided: it is upheld."}, "done_overturn": {"裁定已记录：撤销赔付。", "Decided: it is overturned."}, "done_void": {"已作废，账簿已冲销。", "Voided; the books have the reversal."},
-	"do_approve_all": {"全部批准：{n} 笔，{amount}", "Approve all {n}, {amount}"}, "do_approve_some": {"批准其中 {n} 笔，{amount}", "Approve {n} of these, {amount}"}, "do_approve_part": {"批准最早的 50,000 笔中可批准的", "Approve what may be of the oldest 50,000"}, "stays": {"留待处理：", "Stays in the queue:"}, "done_approve_all": {"已批准 {n} 笔。", "{n} are approved."},
+	"do_approve_all": {"全部批准：{n} 笔，{amount}", "Approve all {n}, {amount}"}, "do_approve_some": {"批准其中 {n} 笔，{amount}", "Approve {n} of these, {amount}"}, "do_approve_part": {"批准最早的 50,000 笔中可批准的", "Approve what may be of the oldest 50,000"}, "stays": {"留待处理 {n} 笔，", "Stays in the queue: {n} ·"}, "done_approve_all": {"已批准 {n} 笔。", "{n} are approved."},
 	"differences": {"付款与现认定不符", "Paid otherwise than now owed"}, "difference": {"已付或在付 {paid}，按现在的认定应为 {owed}", "{paid} was paid or is on its way; by the present verdict {owed} is owed"},
 	"payments": {"付款", "Payments"}, "no_payments": {"尚未列入任何批次。", "It is in no batch yet."}, "attempt": {"次", "Attempt"}, "paid_on": {"付款日", "Paid on"},
 	"postings": {"账务分录", "Postings"}, "no_postings": {"没有分录。", "There are no postings."}, "reversal": {"冲销", "reversal"},
@@ -101,7 +101,7 @@ var financeWords = map[string]words{
 	"done_submit": {"已提交付款，指令稍后发出。", "Submitted; it is handed over shortly."}, "done_resend": {"将重新发送。", "It will be sent again."}, "done_settle": {"批次已结清。", "The batch is settled."}, "done_results": {"已录入 {n} 笔结果。", "{n} results are recorded."}, "done_known": {"同一文件已经录入过，没有改变任何内容。", "This very file was taken in before; nothing has changed."},
 
 	"title_statements": {"服务商对账单", "Statements"}, "provider": {"服务商", "Provider"}, "provider_rescues": {"{provider}（{n} 次救援）", "{provider} ({n} rescues)"}, "do_draft": {"生成 {month} 对账单", "Draw up its statement of {month}"},
-	"no_providers": {"这个月没有服务商的救援记录，无需对账单。", "No provider had a rescue in this month, so there is nothing to draw up."}, "no_statements": {"没有符合条件的对账单。", "No statement fits."},
+	"no_providers": {"这个月没有还需生成对账单的服务商。", "Nobody is left who had a rescue in this month and has no statement of it."}, "no_statements": {"没有符合条件的对账单。", "No statement fits."},
 	"services": {"服务", "Services"}, "of_them_late": {"其中超时", "Of them late"}, "fees": {"服务费", "Fees"}, "charges": {"追偿", "Charged back"}, "in_dispute": {"争议中", "In dispute"}, "net": {"净额（服务费减追偿）", "Net: fees less charges"},
 	"disputes_until": {"争议截止（含）", "Disputes until (included)"}, "fapiao": {"发票", "Fapiao"}, "lapses": {"截止时若无争议，自动确认。", "Without a dispute it is confirmed by itself when the window closes."},
 	"do_issue": {"发给服务商", "Show it to the provider"}, "note_issue": {"争议期从此开始。", "The window for disputes opens."}, "do_discard_statement": {"放弃草稿", "Give the draft up"}, "do_confirm": {"确认对账单", "Confirm the statement"}, "lines_disputed": {"还有争议未裁定。", "Lines are still in dispute."},
