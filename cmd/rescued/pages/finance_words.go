@@ -48,7 +48,7 @@ var financeWords = map[string]words{
 
 	"title_transaction": {"账务分录", "Posting"}, "posted_at": {"入账时间", "Posted"}, "posted_from": {"入账自", "Posted from"}, "posted_to": {"至（含）", "to (included)"}, "balances_as_at": {"余额时点（空为期末）", "Balances at (empty: its end)"}, "month_open": {"这个月还没有结束。", "The month is not over yet."},
 	"balances_now": {"现在", "now"}, "balances_at_moment": {"截至 {at}", "as at {at}"}, "opening": {"期初", "Opening"}, "moved": {"本期发生", "Moved"}, "closing": {"期末", "Closing"}, "total_debits": {"借方合计", "Debits"},
-	"about": {"关联", "About"}, "chain_no": {"链上第", "In the chain"}, "chain_place": {"链上位置", "Place in the chain"}, "chain_nth": {"第 {n} 笔", "number {n}"}, "not_chained": {"尚未入链，片刻后入链", "not chained yet; it is moments after posting"},
+	"about": {"关联", "About"}, "chain_no": {"链序", "Chain no."}, "chain_place": {"链上位置", "Place in the chain"}, "chain_nth": {"第 {n} 笔", "number {n}"}, "not_chained": {"尚未入链，片刻后入链", "not chained yet; it is moments after posting"},
 	"chain_hash": {"本笔哈希", "Its link"}, "chain_prev": {"上一笔哈希", "The link before"}, "posting_key": {"唯一键", "Key, posted once"}, "takes_back": {"冲销的分录", "takes back"}, "taken_back": {"已冲销", "taken back"}, "taken_back_by": {"被此分录冲销", "taken back by"},
 	"no_postings_fit": {"这段时间没有符合条件的分录。换一段时间，或清除筛选条件。", "No posting fits. Choose another period, or clear the filter."}, "never_changed": {"已入账的分录永不更改；更正是另一笔冲销它的分录。", "What is posted is never changed; a correction is another posting that takes it back."},
 	"kind_service_fees": {"服务费开票", "fees invoiced"}, "kind_settlement_paid": {"付款结算", "settlement in money"}, "kind_settlement_set_off": {"抵扣结算", "settlement by set-off"},
