@@ -37,6 +37,7 @@ type closing struct {
 
 	chen      client // brings the month in
 	lin, zhou client // finance
+	stations  []*station
 
 	story  strings.Builder
 	trials []trial

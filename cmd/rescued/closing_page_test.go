@@ -47,11 +47,12 @@ emergency calls of Montgomery County, Pennsylvania, served in the simulator by 2
 under the plain rule "nearest", priced by an example policy (45 minutes; ¥20 to ¥300 by
 lateness; above ¥200 two persons approve), imported as payable history, and from there
 on like any other. Beside them are three customers of our own whom nobody reached in
-time. Chen brings the month in, Lin and Zhou are finance; nothing imported is ever
-approved by the policy alone, and no provider or partner bears anything, for the run
-names none. Everything goes through the public API, the commands and the files for the
-bank. ` + "`make closing`" + ` runs it and writes this page; TestAMonthIsClosed holds the page
-to what it finds.
+time. Chen brings the month in, with a list that says which van is whose of four
+providers; Lin and Zhou are finance; nothing imported is ever approved by the policy
+alone. A provider is charged its part as the compensation is approved, in March, so that
+it stands on its statement of March; February's has the services alone. Everything goes
+through the public API, the commands and the files for the bank. ` + "`make closing`" + ` runs it
+and writes this page; TestAMonthIsClosed holds the page to what it finds.
 
 ## What was done
 
@@ -72,13 +73,15 @@ func (c *closing) summary(f figures, asCSV, asXLSX sla.Tally, verdicts sla.Fen) 
 | paid | %d | %s |
 | outstanding | %d | %s |
 
-A rescue cost %s of compensation on average.
-
+A rescue cost %s of compensation on average.`, f.Rescues, f.Raw, f.OnTime, f.Late, f.Fen, f.Late-f.OpenN, f.Paid, f.OpenN, f.Open, f.Average)
+	c.bear()
+	c.tell(`
 ## The accounts, stage by stage
 
 Debits are positive and credits negative; each row sums to zero. The other accounts
-were never touched.
-`, f.Rescues, f.Raw, f.OnTime, f.Late, f.Fen, f.Late-f.OpenN, f.Paid, f.OpenN, f.Open, f.Average)
+were never touched. What the providers bear is no expense of ours: it is receivable from
+them until their statements of March are settled, and at every stage what those come to.
+`)
 	used := map[sla.Account]bool{}
 	for _, b := range c.trials {
 		for a := range b.held {
@@ -98,6 +101,8 @@ were never touched.
 	for _, b := range c.trials {
 		row(b.when, func(a sla.Account) string { return b.held[a].String() })
 	}
+	fees, charges := c.stated()
+	expense := c.trials[len(c.trials)-1].held[sla.CompensationExpense]
 	c.tell(`
 ## What says the same, to the fen
 
@@ -107,10 +112,12 @@ were never touched.
 | compensations exported as CSV, read back | %d | %s |
 | the same as XLSX, read back | %d | %s |
 | paid and outstanding, by the report | %d | %s |
-| the account of the expense | | %s |
+| the account of the expense, %s, and what the providers bore by their statements, %s | | %s |
+
+The account of the services' cost and the statements say the same of the fees: %s.
 
 `+"`rescued verify` finds 0 differences.", f.Late, verdicts, asCSV.Lines, asCSV.Fen, asXLSX.Lines, asXLSX.Fen,
-		f.Late, f.Paid+f.Open, c.trials[len(c.trials)-1].held[sla.CompensationExpense])
+		f.Late, f.Paid+f.Open, expense, charges, expense+charges, fees)
 }
 
 // keeps logs the statement, and holds the page to it or writes the page.

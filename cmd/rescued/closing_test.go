@@ -19,7 +19,8 @@ import (
 )
 
 // closingPolicy is what February's lateness pays: an example, with a limit
-// above which two persons approve.
+// above which two persons approve, and of which a provider bears 60% as far as
+// the fault was its, up to the fee of the service.
 const closingPolicy = `{
 	"name": "month-end", "version": 1, "applies_to": {"partners": ["%s"]},
 	"title": {"zh": "示例：月结", "en": "Example: the closing of a month"},
@@ -31,14 +32,18 @@ const closingPolicy = `{
 		{"over_s": 1800, "up_to_s": 7200, "fen": 10000}, {"over_s": 7200, "up_to_s": 21600, "fen": 15000},
 		{"over_s": 21600, "fen": 30000}]},
 	"late_cancellation": "tier_reached",
-	"approval": {"auto_up_to_fen": 2000, "four_eyes_over_fen": 20000}
+	"approval": {"auto_up_to_fen": 2000, "four_eyes_over_fen": 20000},
+	"attribution": {"assignment_s": 180, "turnout_s": 120, "travel_slack_s": 120, "mislocated_m": 0, "weather_level": "orange"},
+	"bearers": {"platform_pct": 40, "provider_pct": 60, "partner_pct": 0, "service_fee_fen": 12000, "cap_by_service_fee": true}
 }`
 
 // TestAMonthIsClosed closes February 2016 of Montgomery County as a finance
 // department does: the month comes in from a run of the simulator, is
 // accepted, accrues, is approved, paid in a batch of which 3% bounces, paid
-// again, held against the bank's statements and closed day by day. At the end
-// everything that was said is held against everything else, to the fen.
+// again, held against the bank's statements and closed day by day. What the
+// providers bear of it is charged back at the approval and settled with them by
+// their monthly statements. At the end everything that was said is held against
+// everything else, to the fen.
 //
 // deploy/closing.md keeps what it says. The same calls give the same month, so
 // the page must be what this test finds; `make closing` writes it anew.
@@ -50,11 +55,14 @@ func TestAMonthIsClosed(t *testing.T) {
 	// 2 March: some of our own give up, the month comes in, is accepted and
 	// approved, and the bank gets its order.
 	partner := c.agreesPolicy()
+	c.engages()
 	auto := c.givesUp(partner, 3)
 	imp, imported := c.bringsIn()
 	c.accepts(imp, imported)
 	c.balances("accrued")
 	c.approves(imp, imported)
+	c.chargesBack()
+	c.balances("approved")
 	owed := sla.Tally{Lines: auto.Lines + imported.Lines, Fen: auto.Fen + imported.Fen}
 	first := c.pays("2 March", "2016-02")
 	require.Equal(t, owed, first.sum)
@@ -78,7 +86,22 @@ func TestAMonthIsClosed(t *testing.T) {
 	c.closes("2016-03-03", first, bounced)
 	c.closes("2016-03-04", second, open)
 
-	final := c.balances("closed")
+	c.balances("days closed")
+
+	// What the providers did in February, and what they were charged in March.
+	c.states("5 March", "2016-02")
+	c.confirm("5 March")
+	c.invoice("5 March")
+	c.settle("5 March", sla.SettledPaid)
+	c.at(time.Date(2016, 4, 1, 2, 0, 0, 0, time.UTC))
+	c.states("1 April", "2016-03")
+	c.disputes("1 April")
+	c.at(time.Date(2016, 4, 2, 2, 0, 0, 0, time.UTC))
+	c.confirm("2 April", "West")
+	c.at(time.Date(2016, 4, 11, 2, 0, 0, 0, time.UTC))
+	c.lapses("11 April", "West")
+	c.invoice("11 April")
+	final := c.settle("11 April", sla.SettledSetOff)
 	c.agrees(owed, open, final)
 	c.keeps()
 }
@@ -136,9 +159,9 @@ func (c *closing) bringsIn() (imp string, owed sla.Tally) {
 		p := calls[n*len(calls)/20].At
 		fleet = append(fleet, []string{fmt.Sprint("van ", n+1), strconv.FormatFloat(p.Lat, 'f', -1, 64), strconv.FormatFloat(p.Lng, 'f', -1, 64), "", "", ""})
 	}
-	c.runs("replay", "--demand", replayFebruary, "--fleet", c.writes("fleet.csv", fleet...), "--policy-assign", "nearest",
+	c.runs("replay", "--speed-kmh", strconv.Itoa(drivenKmh), "--turnout-min", "2", "--demand", replayFebruary, "--fleet", c.writes("fleet.csv", fleet...), "--policy-assign", "nearest",
 		"--sla-policy", c.file("policy.json"), "--out", c.file("february.csv"))
-	args := []string{"import", "history", c.file("february.csv"), "--area", "us-pa-montgomery", "--tier", "urban",
+	args := []string{"import", "history", c.expecting("february.csv"), "--crews", c.whoseVans(), "--area", "us-pa-montgomery", "--tier", "urban",
 		"--policy", "month-end/1", "--payable", "--by", "chen"}
 	said := c.runs(args...)
 	require.Contains(c.t, said, fmt.Sprintf("rows     %d\n  added    %d,", len(calls), len(calls)), "every call of the month is in")
@@ -347,8 +370,9 @@ func (c *closing) agrees(owed, open sla.Tally, held map[sla.Account]sla.Fen) {
 	require.Equal(c.t, owed.Fen, f.Fen)
 	require.Equal(c.t, owed.Fen, f.Paid+f.Open)
 	require.Equal(c.t, open.Fen, f.Open)
+	fees, charges := c.stated()
 	require.Equal(c.t, map[sla.Account]sla.Fen{
-		sla.CompensationExpense: owed.Fen, sla.OwnerPayable: -open.Fen, sla.Cash: -f.Paid,
+		sla.CompensationExpense: owed.Fen - charges, sla.OwnerPayable: -open.Fen, sla.ServiceCost: fees, sla.Cash: -f.Paid - fees + charges,
 	}, held, "the books say the same")
 	c.summary(f, asCSV, asXLSX, verdicts)
 }
