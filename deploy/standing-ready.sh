@@ -11,7 +11,7 @@ demand=${1:?which calls: a CSV or CSV.gz with call_time,lat,lng,kind}
 months=${2:-2016-02 2016-05}
 sizes=${3:-14 20 30}
 seeds=${4:-1 2}
-policies=${5:-nearest closest}
+policies=${5:-nearest closest promise}
 rescued=${RESCUED:-bin/rescued}
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
