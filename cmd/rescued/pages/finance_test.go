@@ -208,6 +208,10 @@ func TestTwoPersonsTakeABatchThroughByTheirButtons(t *testing.T) {
 	batch = batch.press("settle")
 	require.Contains(t, batch.says(), "The batch is settled")
 
+	books := d.open(lin, batch.href("Postings"))
+	require.EqualValues(t, 6, books.data("lines"), "three payments sent, two paid, one bounced")
+	require.EqualValues(t, 2*owed, books.data("total"), "each of them in and out of what is on its way")
+
 	c := d.open(lin, bounced.href(bouncedID(bounced)))
 	require.Contains(t, c.says(), "Bounced 1: account closed")
 	for _, posting := range []string{"accrual", "payout", "bounce reversal"} {
