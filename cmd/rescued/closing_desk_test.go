@@ -50,8 +50,14 @@ func newClosing(t *testing.T, morning time.Time) *closing {
 	c.at(morning)
 	way, err := sla.NewPayoutFile(c.payouts)
 	require.NoError(t, err)
+	log := new(transcript)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("what the service warned of:\n%s", tailOf(log.String(), 50))
+		}
+	})
 	sys, err := newSystem(t.Context(), systemConfig{
-		Pool: c.pool, Kafka: c.kafka, Clock: c.clock, Log: slog.New(slog.DiscardHandler), Roles: []role{roleAPI, roleSLA},
+		Pool: c.pool, Kafka: c.kafka, Clock: c.clock, Log: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelWarn})), Roles: []role{roleAPI, roleSLA},
 		Payouts: []sla.Payout{way}, DrainFor: time.Second, RequestRate: 1_000_000,
 	})
 	require.NoError(t, err)
