@@ -111,9 +111,9 @@ func samples() []events.Event {
 			Failed: "the client left", MadeAt: after(3 * time.Hour)},
 		events.ChargebackChanged{CompensationID: cmp, RequestID: req, Area: area, Bearer: "provider", BearerID: events.IDFromUUID[events.ProviderID](u(7)).String(),
 			State: "reversed", Fen: 800, FaultPct: 75, ChangedAt: after(4 * time.Hour), Reason: "the road was closed"},
-		events.StatementChanged{StatementID: stm, ProviderID: events.IDFromUUID[events.ProviderID](u(7)), Month: "2026-02", State: "discarded",
-			Services: 31, FeesFen: 372000, ChargesFen: 9600, ChangedAt: after(5 * time.Hour), Reason: "drawn up too early"},
-		events.StatementLineChanged{StatementID: stm, ProviderID: events.IDFromUUID[events.ProviderID](u(7)), Line: 4, RequestID: req, CompensationID: cmp,
+		events.StatementChanged{StatementID: stm, Bearer: "provider", BearerID: events.IDFromUUID[events.ProviderID](u(7)).String(), ProviderID: events.IDFromUUID[events.ProviderID](u(7)), Month: "2026-02", State: "discarded",
+			Services: 31, FeesFen: 372000, ChargesFen: 9600, CompensationFen: 16000, ChangedAt: after(5 * time.Hour), Reason: "drawn up too early"},
+		events.StatementLineChanged{StatementID: stm, Bearer: "provider", BearerID: events.IDFromUUID[events.ProviderID](u(7)).String(), ProviderID: events.IDFromUUID[events.ProviderID](u(7)), Line: 4, RequestID: req, CompensationID: cmp,
 			State: "disputed", Fen: 800, ChangedAt: after(6 * time.Hour), Reason: "the road was closed"},
 	}
 }

@@ -49,17 +49,20 @@ func (e ChargebackChanged) Stream() (Topic, string) { return TopicCompensations,
 // Subject is the request.
 func (e ChargebackChanged) Subject() string { return e.RequestID.String() }
 
-// StatementChanged: a provider's monthly statement moved on.
+// StatementChanged: a provider's or partner's monthly statement moved on.
 type StatementChanged struct {
-	StatementID StatementID `json:"statement_id"`
-	ProviderID  ProviderID  `json:"provider_id"`
-	Month       string      `json:"month"` // 2026-02
-	State       string      `json:"state"` // draft, issued, confirmed, invoiced, settled or discarded
-	Services    int64       `json:"services"`
-	FeesFen     int64       `json:"fees_fen"`
-	ChargesFen  int64       `json:"charges_fen"`
-	ChangedAt   time.Time   `json:"changed_at"`
-	Reason      string      `json:"reason,omitempty"`
+	StatementID     StatementID `json:"statement_id"`
+	Bearer          string      `json:"bearer"`               // provider or partner
+	BearerID        string      `json:"bearer_id"`            // prv_… or ptn_…
+	ProviderID      ProviderID  `json:"provider_id,omitzero"` // the same, of a provider
+	Month           string      `json:"month"`                // 2026-02
+	State           string      `json:"state"`                // draft, issued, confirmed, invoiced, settled or discarded
+	Services        int64       `json:"services"`
+	FeesFen         int64       `json:"fees_fen"`         // owed to a provider; 0 for a partner
+	ChargesFen      int64       `json:"charges_fen"`      // owed by a provider, or a partner's share
+	CompensationFen int64       `json:"compensation_fen"` // what the owners are paid for that
+	ChangedAt       time.Time   `json:"changed_at"`
+	Reason          string      `json:"reason,omitempty"`
 }
 
 func (StatementChanged) EventType() string { return "cn.rescue.statement.changed.v1" }
@@ -74,7 +77,9 @@ func (e StatementChanged) Subject() string { return e.StatementID.String() }
 // charge was taken back.
 type StatementLineChanged struct {
 	StatementID    StatementID    `json:"statement_id"`
-	ProviderID     ProviderID     `json:"provider_id"`
+	Bearer         string         `json:"bearer"`               // provider or partner
+	BearerID       string         `json:"bearer_id"`            // prv_… or ptn_…
+	ProviderID     ProviderID     `json:"provider_id,omitzero"` // the same, of a provider
 	Line           int            `json:"line"`
 	RequestID      RequestID      `json:"request_id"`
 	CompensationID CompensationID `json:"compensation_id"`

@@ -43,10 +43,54 @@ var chargebackTable = fsm.Table[ChargebackState, ChargebackEvent]{
 	Charged: {evReverse: Reversed},
 }
 
+// Counterparty is one bearer: whom charges are settled with.
+type Counterparty struct {
+	Bearer Bearer
+	ID     uuid.UUID // of the provider or partner
+}
+
+// ProviderOf is a provider as a counterparty.
+func ProviderOf(id events.ProviderID) Counterparty { return Counterparty{BearerProvider, id.UUID()} }
+
+// PartnerOf is a partner as a counterparty.
+func PartnerOf(id events.PartnerID) Counterparty { return Counterparty{BearerPartner, id.UUID()} }
+
+// BearerID is its identifier as it is written, prv_… or ptn_….
+func (c Counterparty) BearerID() string {
+	if c.Bearer == BearerPartner {
+		return events.IDFromUUID[events.PartnerID](c.ID).String()
+	}
+	return events.IDFromUUID[events.ProviderID](c.ID).String()
+}
+
+// provider is its identifier as a provider's; zero for a partner.
+func (c Counterparty) provider() (id events.ProviderID) {
+	if c.Bearer == BearerProvider {
+		id = events.IDFromUUID[events.ProviderID](c.ID)
+	}
+	return id
+}
+
+// account is where the ledger keeps what it owes.
+func (c Counterparty) account() Account {
+	if c.Bearer == BearerPartner {
+		return PartnerShare
+	}
+	return ProviderReceivable
+}
+
+// is reports whether by acts for it.
+func (c Counterparty) is(by events.Actor) bool {
+	return by.Is(events.Role(c.Bearer)) && by.Subject == c.BearerID()
+}
+
+// counterparties are the roles that see what they are charged, and nothing of
+// anybody else.
+var counterparties = []events.Role{events.RoleProvider, events.RolePartner}
+
 // Charge is what a bearer bears of a compensation.
 type Charge struct {
-	Bearer   Bearer
-	ID       uuid.UUID // of the provider or partner
+	Counterparty
 	Fen      Fen
 	FaultPct int // its part of the fault; 0 for a partner
 }
@@ -67,11 +111,11 @@ func (p Policy) Charges(fen Fen, partner events.PartnerID, a Attribution) (list 
 			part = min(part, b.ServiceFeeFen)
 		}
 		if part > 0 {
-			list = append(list, Charge{BearerProvider, f.ProviderID.UUID(), part, f.Pct})
+			list = append(list, Charge{ProviderOf(f.ProviderID), part, f.Pct})
 		}
 	}
 	if share := percent(fen, b.PartnerPct); share > 0 && !partner.IsZero() {
-		list = append(list, Charge{BearerPartner, partner.UUID(), share, 0})
+		list = append(list, Charge{PartnerOf(partner), share, 0})
 	}
 	return list
 }
@@ -94,22 +138,6 @@ type Chargeback struct {
 	ChangedAt      time.Time
 	ReversedBy     string
 	ReversedWhy    string
-}
-
-// BearerID is the bearer's identifier as it is written.
-func (c Charge) BearerID() string {
-	if c.Bearer == BearerPartner {
-		return events.IDFromUUID[events.PartnerID](c.ID).String()
-	}
-	return events.IDFromUUID[events.ProviderID](c.ID).String()
-}
-
-// account is where the ledger keeps what the bearer owes.
-func (c Charge) account() Account {
-	if c.Bearer == BearerPartner {
-		return PartnerShare
-	}
-	return ProviderReceivable
 }
 
 // entries are what charging books: what the bearer owes is no expense.

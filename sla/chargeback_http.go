@@ -41,28 +41,48 @@ func chargebackBody(b Chargeback) ChargebackBody {
 
 // ownBearer is what a provider or partner may see: what it bears itself. For
 // finance and administrators it is nothing narrower.
-func ownBearer(by events.Actor) (Bearer, uuid.UUID, error) {
+func ownBearer(by events.Actor) (Counterparty, error) {
 	switch by.Role {
 	case events.RoleFinance, events.RoleAdmin:
-		return "", uuid.Nil, nil
+		return Counterparty{}, nil
 	case events.RoleProvider:
 		id, err := events.ParseID[events.ProviderID](by.Subject)
-		return BearerProvider, id.UUID(), err
+		return ProviderOf(id), err
 	case events.RolePartner:
 		id, err := events.ParseID[events.PartnerID](by.Subject)
-		return BearerPartner, id.UUID(), err
+		return PartnerOf(id), err
 	}
-	return "", uuid.Nil, forbidden(by)
+	return Counterparty{}, forbidden(by)
+}
+
+// within reports whether what is asked for, where a zero value asks for any,
+// includes c.
+func (c Counterparty) within(bearer Bearer, id uuid.UUID) bool {
+	return (bearer == "" || bearer == c.Bearer) && (id == uuid.Nil || id == c.ID)
+}
+
+// counterparty is whom a provider's or a partner's identifier means; zero when
+// neither is given.
+func counterparty(provider events.ProviderID, partner events.PartnerID) (c Counterparty, err error) {
+	switch {
+	case !provider.IsZero() && !partner.IsZero():
+		err = errTwoBearers
+	case !provider.IsZero():
+		c = ProviderOf(provider)
+	case !partner.IsZero():
+		c = PartnerOf(partner)
+	}
+	return c, err
 }
 
 // own narrows a filter to what by may see.
 func (f ChargebackFilter) own(by events.Actor) (ChargebackFilter, error) {
-	bearer, id, err := ownBearer(by)
-	if err == nil && bearer != "" {
-		if f.BearerID != uuid.Nil && f.BearerID != id || f.Bearer != "" && f.Bearer != bearer {
+	own, err := ownBearer(by)
+	if err == nil && own.Bearer != "" {
+		if !own.within(f.Bearer, f.BearerID) {
 			return f, ErrNoChargeback
 		}
-		f.Bearer, f.BearerID = bearer, id
+		f.Bearer, f.BearerID = own.Bearer, own.ID
 	}
 	return f, err
 }
@@ -110,7 +130,7 @@ func (s *Service) Attribution(ctx context.Context, by events.Actor, id events.Re
 	return policy.Attribute(g.timeline(facts), g.Verdict), nil
 }
 
-var errTwoBearers = fault.InvalidFields([]fault.Field{{Field: "partner_id", Code: "both", Detail: "a chargeback has one bearer; give provider_id or partner_id"}})
+var errTwoBearers = fault.InvalidFields([]fault.Field{{Field: "partner_id", Code: "both", Detail: "is of another than provider_id; a charge and a statement are of one, so give one of the two"}})
 
 type listChargebacksInput struct {
 	web.Listing
@@ -149,15 +169,12 @@ func (s *Service) listChargebacks(ctx context.Context, in *listChargebacksInput)
 	if err := checkPeriod(in.From, in.To); err != nil {
 		return nil, err
 	}
-	if !in.ProviderID.IsZero() && !in.PartnerID.IsZero() {
-		return nil, errTwoBearers
+	of, err := counterparty(in.ProviderID, in.PartnerID)
+	if err != nil {
+		return nil, err
 	}
-	f := ChargebackFilter{State: ChargebackState(in.State), CompensationID: in.CompensationID, RequestID: in.RequestID, From: in.From, To: in.To}
-	switch {
-	case !in.ProviderID.IsZero():
-		f.Bearer, f.BearerID = BearerProvider, in.ProviderID.UUID()
-	case !in.PartnerID.IsZero():
-		f.Bearer, f.BearerID = BearerPartner, in.PartnerID.UUID()
+	f := ChargebackFilter{
+		Bearer: of.Bearer, BearerID: of.ID, State: ChargebackState(in.State), CompensationID: in.CompensationID, RequestID: in.RequestID, From: in.From, To: in.To,
 	}
 	list, err := listed(ctx, "chargebacks", in.Listing, func(_ events.Actor, after ChargebackPlace, limit int) ([]Chargeback, error) {
 		return s.Chargebacks(ctx, by, f, after, limit)

@@ -129,12 +129,16 @@
 // first does, news that leaves the amount alone and later approvals charge
 // nobody anew, and what was known is kept for whoever works it out again. A
 // void reverses it. A
-// provider's charges stand on its monthly statement, each on one; what is
-// taken back while that is open leaves it, and afterwards is credited on the
-// next. Its fees are booked as payable when the fapiao is recorded, gross of
-// tax; settling takes them and the charges off the books, each paid in money,
-// or set off with only the difference paid. What partners bear is booked, and
-// settled with them elsewhere. What anybody takes away as a file is an
+// bearer's charges stand on its monthly statement, each on one; what is taken
+// back while that is open leaves it, and afterwards is credited on the next. A
+// provider's lists its services too, and its fees are booked as payable when its
+// fapiao is recorded; settling takes them and the charges off the books, each
+// paid in money, or set off with only the difference paid. A partner's lists how
+// its customers were served, and what share it bears of which compensation by
+// which policy version. It goes the same way with the money in one direction:
+// the fapiao is ours, no fees are owed, and settling books its share as
+// received. What is invoiced is stated and booked with tax; the rate is noted,
+// and the tax is not booked apart. What anybody takes away as a file is an
 // [Export], and is recorded.
 //
 // # What counts
@@ -185,7 +189,7 @@
 //	ledger                         accounts, postings, chain, balances
 //	batch, payout, payments        from approved to paid
 //	foreign, reconcile, day        what the bank says, and the closing of a day
-//	attribution, chargeback,       who bears it, and a provider's month
+//	attribution, chargeback,       who bears it, and a month settled with each
 //	  statement
 //	export, report, total, zone    what finance takes away and sees
 //	verify                         everything recomputed

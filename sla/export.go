@@ -23,7 +23,7 @@ const (
 	ExportLedger        ExportKind = "ledger"        // one line per ledger line
 	ExportBatch         ExportKind = "batch"         // the lines of one batch
 	ExportChargebacks   ExportKind = "chargebacks"   // what others were charged
-	ExportStatement     ExportKind = "statement"     // the lines of one provider's statement
+	ExportStatement     ExportKind = "statement"     // the lines of one statement
 	ExportReport        ExportKind = "report"        // the rows of a report
 )
 
@@ -62,6 +62,8 @@ type ExportFilter struct {
 	PartnerID      events.PartnerID      `json:"partner_id,omitzero"`
 	By             ReportBy              `json:"by,omitempty"` // what a report has a row for
 	History        History               `json:"history,omitempty"`
+
+	stated Statement // whose lines StatementID asks for
 }
 
 // String is the filter as a JSON object, as files and records carry it.
@@ -98,6 +100,8 @@ type Export struct {
 	Digest     string          `json:"digest" doc:"SHA-256 of the lines as CSV with bom=0 and summary=0, in hexadecimal: what sha256sum says of that file."`
 	LedgerHead ChainHead       `json:"ledger_head" doc:"Head of the ledger's chain as it was read; a kept export proves the ledger before it."`
 	Failed     string          `json:"failed,omitempty" doc:"Why it broke off."`
+
+	notes []events.Reason // of the table
 }
 
 // ExportJob is an export that has been checked and can be written.
@@ -112,12 +116,12 @@ type ExportJob struct {
 }
 
 // PrepareExport checks an order: who asks, and that its filter can be meant.
-// Finance and administrators may; a statement may also be taken by its
-// provider.
+// Finance and administrators may; a statement may also be taken by the
+// provider or partner it is of.
 func (s *Service) PrepareExport(ctx context.Context, by events.Actor, order ExportOrder) (_ *ExportJob, err error) {
 	defer fault.Wrap(&err, "export %s", order.What)
 	if order.What == ExportStatement {
-		if _, err := s.Statement(ctx, by, order.Filter.StatementID); err != nil {
+		if order.Filter.stated, err = s.Statement(ctx, by, order.Filter.StatementID); err != nil {
 			return nil, err
 		}
 	} else if !by.Is(moneyReaders...) {
@@ -151,7 +155,7 @@ func (j *ExportJob) Write(ctx context.Context, w io.Writer) (_ Export, err error
 	defer fault.Wrap(&err, "write export %s of %s", j.id, j.order.What)
 	x := Export{
 		ID: j.id, What: j.order.What, Format: j.order.Format, Filter: j.order.Filter.String(), Zone: j.order.Zone,
-		MadeBy: j.by.String(), MadeAt: j.s.now(),
+		MadeBy: j.by.String(), MadeAt: j.s.now(), notes: j.table.notes,
 	}
 	if err := insertExport(ctx, j.s.pool, x); err != nil {
 		return x, err

@@ -145,8 +145,8 @@ func (s *Service) registerExports(api huma.API) {
 		func(in *exportChargebacksInput) (Exporting, ExportFilter) {
 			return in.Exporting, ExportFilter{ProviderID: in.ProviderID, PartnerID: in.PartnerID, State: in.State, From: in.From, To: in.To}
 		})
-	exportRoute(s, api, ExportStatement, "exportStatement", "/v1/exports/statements/{id}", "The lines of one statement; the total is what is charged and stands, less credits. Its provider may take it.",
-		web.Only(events.RoleFinance, events.RoleAdmin, events.RoleProvider), func(in *exportStatementInput) (Exporting, ExportFilter) {
+	exportRoute(s, api, ExportStatement, "exportStatement", "/v1/exports/statements/{id}", "The lines of one statement; the total is what is charged and stands, or a partner's share, less credits. The provider or partner it is of may take it.",
+		web.Only(statementReaders...), func(in *exportStatementInput) (Exporting, ExportFilter) {
 			return in.Exporting, ExportFilter{StatementID: in.ID}
 		})
 	records := func(id, path, summary, about string) huma.Operation {

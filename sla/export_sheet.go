@@ -101,13 +101,17 @@ type fact struct {
 // facts are what an export says of itself, in one order.
 func (x *Export) facts() []fact {
 	text := func(name, value string) fact { return fact{name, cell{text: value}, textCell} }
-	return []fact{
+	list := []fact{
 		text("export", x.ID.String()), text("what", string(x.What)), text("filter", x.Filter), text("zone", x.Zone),
 		text("made_by", x.MadeBy), text("made_at", x.MadeAt.Format("2006-01-02T15:04:05.999999Z07:00")),
 		{"lines", cell{n: x.Lines}, wholeCell}, {"total_yuan", cell{n: int64(x.TotalFen)}, moneyCell},
 		text("digest_sha256", x.Digest),
 		text("ledger_head", fmt.Sprintf("%d %s", x.LedgerHead.Seq, x.LedgerHead.Hash)),
 	}
+	for _, n := range x.notes {
+		list = append(list, text(n.Code, n.ZH+" "+n.EN))
+	}
+	return list
 }
 
 // csvSheet writes CSV: the lines as they are hashed, then the summary.

@@ -44,6 +44,7 @@ type table struct {
 	sql     string
 	args    []any
 	scan    func(row pgx.Rows, line []cell) error
+	notes   []events.Reason // what a reader must know to read it right; the file says so in its summary
 }
 
 // columns reads names such as "area" or "yuan:money".

@@ -1,6 +1,7 @@
 package sla
 
 import (
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -11,19 +12,28 @@ import (
 
 // statementTableOf lists the lines of a statement. What is charged and stands
 // adds up to the statement's charges; a credit is negative, and what was
-// overturned or withdrawn is nothing.
+// overturned or withdrawn is nothing. A provider's charge goes by its part of
+// the fault, a partner's share by its policy alone.
 func statementTableOf(f ExportFilter, loc *time.Location) (table, error) {
+	names := []string{"line:whole", "kind", "state", "request_id", "compensation_id", "area", "opened_at", "stopped_at", "outcome", "late_s:whole",
+		"compensation_yuan:money", "compensation_state", "policy", "policy_version:whole"}
+	of := f.stated.Of.Bearer
+	if of == BearerPartner {
+		names = append(names, "share_yuan:money")
+	} else {
+		names = append(names, "fee_yuan:money", "charge_yuan:money", "fault_pct:whole")
+	}
 	t := table{
-		name: "statement",
-		columns: columnsOf("line:whole", "kind", "state", "request_id", "compensation_id", "area", "opened_at", "stopped_at", "outcome", "late_s:whole",
-			"fee_yuan:money", "charge_yuan:money", "fault_pct:whole", "disputed_why", "decided_why", "fault_zh", "fault_en"),
-		sum: 11,
-		sql: `SELECT ` + prefixed("l", statementLineColumns) + `, c.attribution
-			FROM sla.statement_lines l LEFT JOIN LATERAL (SELECT attribution FROM sla.chargebacks
-				WHERE compensation_id = l.compensation_id AND bearer = 'provider' AND bearer_id = l.provider_id LIMIT 1) c ON true
+		name:    "statement",
+		columns: columnsOf(append(names, "disputed_why", "decided_why", "fault_zh", "fault_en")...),
+		notes:   f.stated.Notes(),
+		sql: `SELECT ` + statementLineColumns + `, b.attribution
+			FROM ` + statementLinesFrom + ` LEFT JOIN LATERAL (SELECT attribution FROM sla.chargebacks
+				WHERE compensation_id = l.compensation_id AND bearer = l.bearer AND bearer_id = l.bearer_id LIMIT 1) b ON true
 			WHERE l.statement_id = $1 ORDER BY l.line`,
 		args: []any{f.StatementID},
 	}
+	t.sum = slices.IndexFunc(t.columns, func(c column) bool { return c.name == "share_yuan" || c.name == "charge_yuan" })
 	t.scan = func(row pgx.Rows, line []cell) error {
 		l, a, err := scanStatementLineWith(row)
 		if err != nil {
@@ -42,8 +52,14 @@ func statementTableOf(f ExportFilter, loc *time.Location) (table, error) {
 		if a != nil {
 			zh, en = reasonLines(a.Reasons, loc)
 		}
-		fill(line, loc, l.No, string(l.Kind), string(l.State), l.RequestID, l.CompensationID, l.Area, l.OpenedAt, l.StoppedAt, l.Outcome, int64(l.Late/time.Second),
-			fee, charge, l.FaultPct, l.DisputedWhy, l.DecidedWhy, zh, en)
+		values := []any{l.No, string(l.Kind), string(l.State), l.RequestID, l.CompensationID, l.Area, l.OpenedAt, l.StoppedAt, l.Outcome, int64(l.Late / time.Second),
+			l.Compensation, string(l.CompensationState), l.Policy, l.PolicyVersion}
+		if of == BearerPartner {
+			values = append(values, charge)
+		} else {
+			values = append(values, fee, charge, l.FaultPct)
+		}
+		fill(line, loc, append(values, l.DisputedWhy, l.DecidedWhy, zh, en)...)
 		return nil
 	}
 	return t, nil
@@ -82,15 +98,11 @@ func batchTableOf(f ExportFilter, loc *time.Location) (table, error) {
 
 // chargebackTableOf lists what others were charged, by when.
 func chargebackTableOf(f ExportFilter, loc *time.Location) (table, error) {
-	where := ChargebackFilter{State: ChargebackState(f.State), From: f.From, To: f.To}
-	switch {
-	case !f.ProviderID.IsZero() && !f.PartnerID.IsZero():
-		return table{}, errTwoBearers
-	case !f.ProviderID.IsZero():
-		where.Bearer, where.BearerID = BearerProvider, f.ProviderID.UUID()
-	case !f.PartnerID.IsZero():
-		where.Bearer, where.BearerID = BearerPartner, f.PartnerID.UUID()
+	of, err := counterparty(f.ProviderID, f.PartnerID)
+	if err != nil {
+		return table{}, err
 	}
+	where := ChargebackFilter{Bearer: of.Bearer, BearerID: of.ID, State: ChargebackState(f.State), From: f.From, To: f.To}
 	t := table{
 		name: "chargebacks",
 		columns: columnsOf("compensation_id", "request_id", "area", "bearer", "bearer_id", "state", "yuan:money", "fault_pct:whole", "policy", "policy_version:whole",

@@ -39,8 +39,8 @@ type Config struct {
 	// Payouts are the ways in which batches can be paid; the first is taken
 	// when nobody names one. Without any, none can be submitted.
 	Payouts []Payout
-	// DisputeWindow is how long, in business time, a provider may dispute the
-	// charges of its statement once it is issued; 7 days when zero.
+	// DisputeWindow is how long, in business time, whom a statement is of may
+	// dispute its charges once it is issued; 7 days when zero.
 	DisputeWindow time.Duration
 	// SweepEvery is the wall time between two sweeps; 250 ms when zero.
 	SweepEvery time.Duration

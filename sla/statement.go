@@ -10,13 +10,13 @@ import (
 	"rescued/internal/fsm"
 )
 
-// StatementState is where a provider's monthly statement stands.
+// StatementState is where a monthly statement stands.
 type StatementState string
 
 // The states of a statement.
 const (
-	StatementDraft     StatementState = "draft"     // finance looks at it; the provider does not see it
-	StatementIssued    StatementState = "issued"    // the provider may dispute its charges, line by line
+	StatementDraft     StatementState = "draft"     // finance looks at it; whom it is of does not see it
+	StatementIssued    StatementState = "issued"    // whom it is of may dispute its charges, line by line
 	StatementConfirmed StatementState = "confirmed" // agreed, by word or because the window closed
 	StatementInvoiced  StatementState = "invoiced"  // its fapiao is recorded
 	StatementSettled   StatementState = "settled"   // paid or set off
@@ -55,8 +55,8 @@ type ItemKind string
 
 // The kinds of lines.
 const (
-	ItemService ItemKind = "service" // a rescue; Fen is the fee it earned
-	ItemCharge  ItemKind = "charge"  // a chargeback
+	ItemService ItemKind = "service" // a rescue; Fen is the fee it earned its provider
+	ItemCharge  ItemKind = "charge"  // what a provider is charged back, or a partner's share
 	ItemCredit  ItemKind = "credit"  // a charge of an earlier statement, taken back since
 )
 
@@ -68,7 +68,7 @@ const (
 	ItemListed     ItemState = "listed"
 	ItemDisputed   ItemState = "disputed"
 	ItemUpheld     ItemState = "upheld"     // the charge stands
-	ItemOverturned ItemState = "overturned" // the provider was right; the charge is reversed
+	ItemOverturned ItemState = "overturned" // whoever disputed it was right; the charge is reversed
 	ItemWithdrawn  ItemState = "withdrawn"  // the charge was taken back with its compensation
 )
 
@@ -90,18 +90,22 @@ var itemTable = fsm.Table[ItemState, ItemEvent]{
 	ItemUpheld:   {evItemWithdraw: ItemWithdrawn},
 }
 
-// Statement is what a provider did in a month and is charged for.
+// Statement is a counterparty's month. A provider's is of what it did, earned
+// and is charged back; it invoices its fees. A partner's is of how its
+// customers were served and of its share in what they were paid for lateness;
+// it is invoiced for that, and earns nothing.
 type Statement struct {
-	ID         events.StatementID
-	ProviderID events.ProviderID
-	Month      time.Time // its first day, as a date
-	From, To   time.Time // the month in the business zone
-	State      StatementState
-	Version    int64
+	ID       events.StatementID
+	Of       Counterparty
+	Month    time.Time // its first day, as a date
+	From, To time.Time // the month in the business zone
+	State    StatementState
+	Version  int64
 
 	Services, Late int64 // lines of services, and how many of them were late
 	Fees           Fen   // earned by the services; payable once the fapiao is recorded
-	Charges        Fen   // charged back and standing, less credits; negative when more is credited
+	Charges        Fen   // charged and standing, less credits; negative when more is credited
+	Compensation   Fen   // what the owners are paid for that
 	Disputed       int64 // lines in dispute
 
 	DraftedBy     string
@@ -126,7 +130,7 @@ type StatementLine struct {
 	No             int
 	Kind           ItemKind
 	State          ItemState
-	ProviderID     events.ProviderID
+	Of             Counterparty
 	RequestID      events.RequestID
 	CompensationID events.CompensationID // zero for a service
 	Area           string
@@ -135,7 +139,13 @@ type StatementLine struct {
 	Outcome        Outcome
 	Late           time.Duration
 	Fen            Fen
-	FaultPct       int
+	FaultPct       int // of a provider; a partner bears by agreement
+
+	// Of the compensation that it is about; empty for a service.
+	Compensation      Fen
+	CompensationState CompensationState // as it stands at the time of reading
+	Policy            string            // by which the charge was reckoned
+	PolicyVersion     int
 
 	DisputedBy, DisputedWhy string
 	DisputedAt              time.Time
@@ -143,10 +153,11 @@ type StatementLine struct {
 	DecidedAt               time.Time
 }
 
-// Fapiao is the invoice a statement is matched with.
+// Fapiao is the invoice a statement is matched with: a provider's for its
+// fees, ours for a partner's share. What it is for is stated with tax.
 type Fapiao struct {
 	Number string // 20 digits, or 18 of the older form: code and number together
-	TaxPct int
+	TaxPct int    // noted; no tax is reckoned or booked apart by it
 }
 
 var fapiaoForm = regexp.MustCompile(`^(\d{18}|\d{20})$`)
@@ -179,13 +190,13 @@ type SettledHow string
 
 const (
 	SettledPaid   SettledHow = "paid"    // fees and charges were each paid in money
-	SettledSetOff SettledHow = "set_off" // the charges were kept back from the fees, and the difference paid
+	SettledSetOff SettledHow = "set_off" // a provider's charges were kept back from its fees, and the difference paid
 )
 
 // Errors of statements.
 var (
 	ErrNoStatement     = fault.New(fault.NotFound, "statement_not_found", "There is no such statement.")
-	ErrStatementExists = fault.New(fault.Conflict, "statement_exists", "This provider has a statement of this month; discard its draft first, or wait for the next month.")
+	ErrStatementExists = fault.New(fault.Conflict, "statement_exists", "There is a statement of this month already; discard its draft first, or wait for the next month.")
 	ErrMonthOpen       = fault.New(fault.Conflict, "month_not_over", "The month is not over; draft its statement when it is.")
 	ErrNoStatementLine = fault.New(fault.NotFound, "statement_line_not_found", "The statement has no such line.")
 	ErrNotCharged      = fault.New(fault.Conflict, "line_is_no_charge", "Only a charge can be disputed.")
@@ -200,18 +211,38 @@ func monthWindow(year int, month time.Month) (first, from, to time.Time) {
 	return first, time.Date(year, month, 1, 0, 0, 0, 0, businessZone).UTC(), time.Date(year, month+1, 1, 0, 0, 0, 0, businessZone).UTC()
 }
 
+// Net is what is paid out in the end; negative, so much is received.
+func (s Statement) Net() Fen { return s.Fees - s.Charges }
+
+// statementNotes say in words what the figures of a statement mean.
+var statementNotes = map[Bearer]Words{
+	BearerProvider: {"服务费由服务商向平台开具发票，由平台支付；追偿款由服务商向平台支付。", "The provider invoices the platform for its fees and is paid them; what it is charged back it owes the platform."},
+	BearerPartner:  {"分担款由平台向合作方开具发票，由合作方支付；平台不欠合作方服务费。", "The platform invoices the partner for its share and is paid it; no service fees are owed to a partner."},
+}
+
+// Notes say in words what the figures mean: who invoices and pays whom, and
+// that amounts are with tax.
+func (s Statement) Notes() []events.Reason {
+	who := statementNotes[s.Of.Bearer]
+	return []events.Reason{
+		{Code: "who_invoices", ZH: who.ZH, EN: who.EN},
+		{Code: "tax_included", ZH: "发票金额为含税金额（价税合计）；税率按发票登记，税额不单独记账。",
+			EN: "What is invoiced is stated and booked with tax; the rate is noted as the invoice has it, and the tax is not booked apart."},
+	}
+}
+
 // told is the event that says where the statement stands.
 func (s Statement) told(now time.Time, why string) events.Event {
 	return events.StatementChanged{
-		StatementID: s.ID, ProviderID: s.ProviderID, Month: s.Month.Format("2006-01"), State: string(s.State),
-		Services: s.Services, FeesFen: int64(s.Fees), ChargesFen: int64(s.Charges), ChangedAt: now, Reason: why,
+		StatementID: s.ID, Bearer: string(s.Of.Bearer), BearerID: s.Of.BearerID(), ProviderID: s.Of.provider(), Month: s.Month.Format("2006-01"),
+		State: string(s.State), Services: s.Services, FeesFen: int64(s.Fees), ChargesFen: int64(s.Charges), CompensationFen: int64(s.Compensation), ChangedAt: now, Reason: why,
 	}
 }
 
 // told is the event that says where a line stands.
 func (l StatementLine) told(now time.Time, why string) events.Event {
 	return events.StatementLineChanged{
-		StatementID: l.StatementID, ProviderID: l.ProviderID, Line: l.No, RequestID: l.RequestID, CompensationID: l.CompensationID,
+		StatementID: l.StatementID, Bearer: string(l.Of.Bearer), BearerID: l.Of.BearerID(), ProviderID: l.Of.provider(), Line: l.No, RequestID: l.RequestID, CompensationID: l.CompensationID,
 		State: string(l.State), Fen: int64(l.Fen), ChangedAt: now, Reason: why,
 	}
 }

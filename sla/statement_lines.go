@@ -13,9 +13,9 @@ import (
 )
 
 // DisputeLine doubts a charge of an issued statement, while the window is
-// open. Its provider may, with a reason. seen is the statement's version.
+// open. Whom the statement is of may, with a reason. seen is the statement's version.
 func (s *Service) DisputeLine(ctx context.Context, by events.Actor, id events.StatementID, no int, seen int64, why string) (Statement, error) {
-	return s.changeLine(ctx, by, id, no, seen, evItemDispute, why, events.RoleProvider)
+	return s.changeLine(ctx, by, id, no, seen, evItemDispute, why, counterparties...)
 }
 
 // UpholdLine decides a dispute for the charge. Finance may, with a reason.
@@ -23,15 +23,15 @@ func (s *Service) UpholdLine(ctx context.Context, by events.Actor, id events.Sta
 	return s.changeLine(ctx, by, id, no, seen, evItemUphold, why, events.RoleFinance)
 }
 
-// OverturnLine decides a dispute for the provider: the charge is reversed, in
+// OverturnLine decides a dispute for whoever raised it: the charge is reversed, in
 // the books by a linked reversal. Finance may, with a reason.
 func (s *Service) OverturnLine(ctx context.Context, by events.Actor, id events.StatementID, no int, seen int64, why string) (Statement, error) {
 	return s.changeLine(ctx, by, id, no, seen, evItemOverturn, why, events.RoleFinance)
 }
 
-func (s *Service) changeLine(ctx context.Context, by events.Actor, id events.StatementID, no int, seen int64, ev ItemEvent, why string, may events.Role) (st Statement, err error) {
+func (s *Service) changeLine(ctx context.Context, by events.Actor, id events.StatementID, no int, seen int64, ev ItemEvent, why string, may ...events.Role) (st Statement, err error) {
 	defer fault.Wrap(&err, "%s line %d of statement %s", ev, no, id)
-	if !by.Is(may) {
+	if !by.Is(may...) {
 		return Statement{}, forbidden(by)
 	}
 	if why, err = checkReason(why); err != nil {
@@ -119,7 +119,7 @@ func stepStatementLine(ctx context.Context, tx pgx.Tx, l StatementLine, ev ItemE
 func lockCharge(ctx context.Context, tx pgx.Tx, l StatementLine) (*Chargeback, error) {
 	list, err := lockChargebacks(ctx, tx, l.CompensationID)
 	for i, b := range list {
-		if b.Bearer == BearerProvider && b.ID == l.ProviderID.UUID() && err == nil {
+		if b.Counterparty == l.Of && err == nil {
 			return &list[i], nil
 		}
 	}
@@ -130,10 +130,7 @@ func lockCharge(ctx context.Context, tx pgx.Tx, l StatementLine) (*Chargeback, e
 // statement that lists it, while that is open. On a closed statement it
 // stands, and the next one credits it.
 func withdrawLine(ctx context.Context, tx pgx.Tx, b Chargeback, by events.Actor, why string, now time.Time) error {
-	if b.Bearer != BearerProvider {
-		return nil
-	}
-	l, err := findChargeLine(ctx, tx, events.IDFromUUID[events.ProviderID](b.ID), b.CompensationID)
+	l, err := findChargeLine(ctx, tx, b.Counterparty, b.CompensationID)
 	if pg.NotFound(err) {
 		return nil
 	}

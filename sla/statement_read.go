@@ -2,28 +2,30 @@ package sla
 
 import (
 	"context"
+	"slices"
 
 	"rescued/events"
 	"rescued/internal/fault"
 	"rescued/internal/pg"
 )
 
+// statementReaders see statements: a provider or partner its own.
+var statementReaders = append(slices.Clone(moneyReaders), counterparties...)
+
 // Statements lists statements by month, at most limit of those after the
 // place where the page before ended. Finance and administrators see all, a
-// provider its own once they are issued.
+// provider or partner its own once they are issued.
 func (s *Service) Statements(ctx context.Context, by events.Actor, f StatementFilter, after StatementPlace, limit int) (_ []Statement, err error) {
 	defer fault.Wrap(&err, "statements")
-	if by.Is(events.RoleProvider) {
-		own, err := events.ParseID[events.ProviderID](by.Subject)
-		if err != nil {
-			return nil, err
-		}
-		if !f.ProviderID.IsZero() && f.ProviderID != own {
+	own, err := ownBearer(by)
+	if err != nil {
+		return nil, err
+	}
+	if own.Bearer != "" {
+		if !own.within(f.Of.Bearer, f.Of.ID) {
 			return nil, ErrNoStatement
 		}
-		f.ProviderID, f.shown = own, true
-	} else if !by.Is(moneyReaders...) {
-		return nil, forbidden(by)
+		f.Of, f.shown = own, true
 	}
 	return listStatements(ctx, s.pool, f, after, limit)
 }
@@ -31,7 +33,7 @@ func (s *Service) Statements(ctx context.Context, by events.Actor, f StatementFi
 // Statement gives one statement.
 func (s *Service) Statement(ctx context.Context, by events.Actor, id events.StatementID) (_ Statement, err error) {
 	defer fault.Wrap(&err, "statement %s", id)
-	if !by.Is(append([]events.Role{events.RoleProvider}, moneyReaders...)...) {
+	if !by.Is(statementReaders...) {
 		return Statement{}, forbidden(by)
 	}
 	st, err := findStatement(ctx, s.pool, id)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"rescued/events"
@@ -14,12 +15,15 @@ import (
 	"rescued/internal/pg"
 )
 
-// DraftStatement draws up what a provider did in a month and is charged for,
-// once the month is over in the business zone. Finance may.
-func (s *Service) DraftStatement(ctx context.Context, by events.Actor, provider events.ProviderID, year int, month time.Month) (st Statement, err error) {
-	defer fault.Wrap(&err, "draft the statement of %s for %d-%02d", provider, year, month)
+// DraftStatement draws up a counterparty's month and what it is charged, once
+// the month is over in the business zone. Finance may.
+func (s *Service) DraftStatement(ctx context.Context, by events.Actor, of Counterparty, year int, month time.Month) (st Statement, err error) {
+	defer fault.Wrap(&err, "draft the statement of %s for %d-%02d", of.BearerID(), year, month)
 	if !by.Is(events.RoleFinance) {
 		return Statement{}, forbidden(by)
+	}
+	if of.ID == uuid.Nil {
+		return Statement{}, fault.InvalidFields([]fault.Field{{Field: "provider_id", Code: "required", Detail: "is missing; say whose statement it is, by provider_id or partner_id"}})
 	}
 	now := s.now()
 	first, from, to := monthWindow(year, month)
@@ -28,7 +32,7 @@ func (s *Service) DraftStatement(ctx context.Context, by events.Actor, provider 
 	}
 	err = s.inTx(ctx, func(tx pgx.Tx) error {
 		st = Statement{
-			ID: events.NewID[events.StatementID](), ProviderID: provider, Month: first, From: from, To: to,
+			ID: events.NewID[events.StatementID](), Of: of, Month: first, From: from, To: to,
 			State: StatementDraft, Version: 1, DraftedBy: by.String(), DraftedAt: now, ChangedAt: now,
 		}
 		if err := insertStatement(ctx, tx, st); err != nil {
@@ -46,7 +50,7 @@ func (s *Service) DraftStatement(ctx context.Context, by events.Actor, provider 
 	return st, err
 }
 
-// IssueStatement shows a draft to its provider and opens the window for
+// IssueStatement shows a draft to whom it is of and opens the window for
 // disputes. Finance may.
 func (s *Service) IssueStatement(ctx context.Context, by events.Actor, id events.StatementID, seen int64) (Statement, error) {
 	return s.changeStatement(ctx, by, id, seen, evIssue, "", func(_ pgx.Tx, st *Statement, now time.Time) error {
@@ -66,7 +70,7 @@ func (s *Service) DiscardStatement(ctx context.Context, by events.Actor, id even
 	}, events.RoleFinance)
 }
 
-// ConfirmStatement agrees to an issued statement. Its provider may, once none
+// ConfirmStatement agrees to an issued statement. Whom it is of may, once none
 // of its lines is in dispute: ErrInDispute. What nobody disputes is confirmed
 // by the end of the window.
 func (s *Service) ConfirmStatement(ctx context.Context, by events.Actor, id events.StatementID, seen int64) (Statement, error) {
@@ -76,12 +80,13 @@ func (s *Service) ConfirmStatement(ctx context.Context, by events.Actor, id even
 		}
 		st.ConfirmedBy, st.ConfirmedAt = by.String(), now
 		return nil
-	}, events.RoleProvider)
+	}, counterparties...)
 }
 
-// RecordFapiao notes the invoice that belongs to a confirmed statement, and
-// books the fees it is for: a cost, payable to the provider. An invoice belongs
-// to one statement. Finance or its provider may.
+// RecordFapiao notes the invoice that belongs to a confirmed statement. A
+// provider's is for its fees, which are booked: a cost, payable to it. The one
+// to a partner is ours, for its share, which was booked when it was charged.
+// An invoice belongs to one statement. Finance may, or the provider whose it is.
 func (s *Service) RecordFapiao(ctx context.Context, by events.Actor, id events.StatementID, seen int64, f Fapiao) (Statement, error) {
 	f.Number = strings.Join(strings.Fields(f.Number), "")
 	if err := fault.InvalidFields(f.wrong()); err != nil {
@@ -94,11 +99,12 @@ func (s *Service) RecordFapiao(ctx context.Context, by events.Actor, id events.S
 	}, events.RoleFinance, events.RoleProvider)
 }
 
-// SettleStatement books that a statement is settled: nothing is payable to its
-// provider any more, and nothing receivable from it. Paid, the fees went out and
-// what was charged came in, each as money of its own; set off, what was charged
-// was kept back from the fees and only the difference was paid, to whichever
-// side it falls. A statement that credits more than it charges is settled the
+// SettleStatement books that a statement is settled: nothing is payable to whom
+// it is of any more, and nothing receivable from it. Paid, the fees went out and
+// what was charged came in, each as money of its own; set off, what a provider
+// was charged was kept back from its fees and only the difference was paid, to
+// whichever side it falls. A partner has no fees to set its share off against.
+// A statement that credits more than it charges is settled the
 // other way round, and one of nothing books nothing. Finance may.
 func (s *Service) SettleStatement(ctx context.Context, by events.Actor, id events.StatementID, seen int64, how Settlement) (Statement, error) {
 	var wrong []fault.Field
@@ -112,8 +118,11 @@ func (s *Service) SettleStatement(ctx context.Context, by events.Actor, id event
 		return Statement{}, err
 	}
 	return s.changeStatement(ctx, by, id, seen, evSettle, how.Ref, func(tx pgx.Tx, st *Statement, now time.Time) error {
+		if how.How == SettledSetOff && st.Of.Bearer != BearerProvider {
+			return fault.InvalidFields([]fault.Field{{Field: "how", Code: "no_fees", Detail: "cannot be set_off: no fees are owed to a partner, so there is nothing to keep its share back from; say paid once its payment is there"}})
+		}
 		st.Settlement, st.SettledBy, st.SettledAt = how, by.String(), now
-		lines := []entry{{ProviderPayable, st.Fees}, {ProviderReceivable, -st.Charges}}
+		lines := []entry{{ProviderPayable, st.Fees}, {st.Of.account(), -st.Charges}}
 		if how.How == SettledSetOff {
 			lines = append(lines, entry{Cash, st.Charges - st.Fees})
 		} else {
@@ -138,8 +147,8 @@ func postStatement(ctx context.Context, tx pgx.Tx, id events.StatementID, what, 
 }
 
 // changeStatement runs one command on a statement: who may, what the caller
-// saw, its table, what the command does, and the telling. A provider may do
-// so with its own alone, and sees no others.
+// saw, its table, what the command does, and the telling. A provider or partner
+// may do so with its own alone, and sees no others.
 func (s *Service) changeStatement(ctx context.Context, by events.Actor, id events.StatementID, seen int64, ev StatementEvent, why string,
 	do func(pgx.Tx, *Statement, time.Time) error, may ...events.Role) (st Statement, err error) {
 	defer fault.Wrap(&err, "%s statement %s", ev, id)
@@ -184,9 +193,10 @@ func stepStatement(ctx context.Context, tx pgx.Tx, st Statement, next StatementS
 	return st, events.Append(ctx, tx, by, now, st.Version, st.told(now, why))
 }
 
-// visible is ErrNoStatement for a provider that must not see the statement.
+// visible is ErrNoStatement for a provider or partner that must not see the
+// statement.
 func (st Statement) visible(by events.Actor) error {
-	if by.Is(events.RoleProvider) && (by.Subject != st.ProviderID.String() || st.State == StatementDraft || st.State == StatementDiscarded) {
+	if by.Is(counterparties...) && (!st.Of.is(by) || st.State == StatementDraft || st.State == StatementDiscarded) {
 		return ErrNoStatement
 	}
 	return nil

@@ -54,7 +54,7 @@ func TestStatementsHoldWhateverIsDone(t *testing.T) {
 			// The next month lists what is left over: then every charge that
 			// stands is on a statement, and every credit as well.
 			r.at(time.Date(2026, time.September, 1, 2, 0, 0, 0, time.UTC))
-			_, err := r.DraftStatement(t.Context(), finance, provA, 2026, time.August)
+			_, err := r.DraftStatement(t.Context(), finance, sla.ProviderOf(provA), 2026, time.August)
 			require.NoError(t, err)
 			var live, stated, open sla.Fen
 			for _, b := range r.chargebacks(finance, sla.ChargebackFilter{Bearer: sla.BearerProvider, State: sla.Charged}) {
@@ -109,7 +109,7 @@ func (r *rig) anything(chance *rand.Rand, month time.Month) error {
 				_, err = r.Void(ctx, who, c.ID, c.Version, "by chance")
 			}
 		default:
-			_, err = r.DraftStatement(ctx, who, provA, 2026, month)
+			_, err = r.DraftStatement(ctx, who, sla.ProviderOf(provA), 2026, month)
 		}
 		return err
 	}

@@ -36,7 +36,7 @@ func (r *rig) inTime() events.RequestID {
 
 func (r *rig) stated(month time.Month) sla.Statement {
 	r.t.Helper()
-	st, err := r.DraftStatement(r.t.Context(), finance, provA, 2026, month)
+	st, err := r.DraftStatement(r.t.Context(), finance, sla.ProviderOf(provA), 2026, month)
 	require.NoError(r.t, err)
 	return st
 }
@@ -63,13 +63,13 @@ func TestAMonthIsStatedDisputedAndSettled(t *testing.T) {
 	ctx := t.Context()
 	a, b := r.charged(15*time.Minute), r.charged(35*time.Minute) // ¥22.50 and, capped, ¥24.00
 	r.inTime()
-	_, err := r.DraftStatement(ctx, finance, provA, 2026, time.March)
+	_, err := r.DraftStatement(ctx, finance, sla.ProviderOf(provA), 2026, time.March)
 	require.ErrorIs(t, err, sla.ErrMonthOpen)
 
 	r.at(afterMarch)
 	st := r.stated(time.March)
 	require.Equal(t, []any{int64(3), int64(2), sla.Fen(7200), sla.Fen(4650)}, []any{st.Services, st.Late, st.Fees, st.Charges})
-	_, err = r.DraftStatement(ctx, finance2, provA, 2026, time.March)
+	_, err = r.DraftStatement(ctx, finance2, sla.ProviderOf(provA), 2026, time.March)
 	require.ErrorIs(t, err, sla.ErrStatementExists)
 	_, err = r.Statement(ctx, providerA, st.ID)
 	require.ErrorIs(t, err, sla.ErrNoStatement, "a draft is finance's")

@@ -46,7 +46,7 @@ type Config struct {
 	FreshFor   time.Duration `env:"POSITION_FRESH_FOR" envDefault:"10m"` // older positions do not get offers
 	Service    time.Duration `env:"SERVICE_TIME" envDefault:"30m"`       // expected time at the car; plans count on it
 	Swaps      bool          `env:"SWAPS" envDefault:"true"`             // send a crew that is asked or on its way elsewhere when that keeps a promise and breaks none
-	Disputes   time.Duration `env:"DISPUTE_WINDOW" envDefault:"168h"`    // how long a provider may dispute a statement once it is issued
+	Disputes   time.Duration `env:"DISPUTE_WINDOW" envDefault:"168h"`    // how long a provider or partner may dispute its statement once it is issued
 	DrainFor   time.Duration `env:"DRAIN_FOR" envDefault:"20s"`          // time to finish what is in hand on SIGTERM
 	Router     string        `env:"ROUTER"`                              // routing engine: valhalla, osrm or amap; empty: the straight-line model alone
 	RouterURL  string        `env:"ROUTER_URL"`                          // its address
@@ -156,7 +156,7 @@ func (c Config) problems() (out []error) {
 		wrong("RESCUED_SERVICE_TIME is %s; it must be at least 1m", c.Service)
 	}
 	if c.Disputes < time.Hour {
-		wrong("RESCUED_DISPUTE_WINDOW is %s; a provider needs at least 1h to look at its statement", c.Disputes)
+		wrong("RESCUED_DISPUTE_WINDOW is %s; whoever is charged needs at least 1h to look at its statement", c.Disputes)
 	}
 	if c.OfferTTL < time.Second {
 		wrong("RESCUED_OFFER_TTL is %s; a crew needs at least 1s to answer", c.OfferTTL)
