@@ -79,13 +79,13 @@ func viewFix(f Fix) *positionView {
 // PartyNames gives the names of providers and partners by their identifiers as
 // they are written, for pages that show them beside the API. Whom nobody
 // registered here, and what is no identifier of either, has none. Those of the
-// desk see every name, a provider its own; nobody else sees any.
+// desk see every name, a provider or partner its own; nobody else sees any.
 func (a *API) PartyNames(ctx context.Context, by events.Actor, ids ...string) (map[string]string, error) {
 	names := map[string]string{}
 	var providers []events.ProviderID
 	var partners []events.PartnerID
 	for _, id := range ids {
-		if !by.Is(events.RoleOperator, events.RoleFinance, events.RoleAdmin) && !(by.Is(events.RoleProvider) && id == by.Subject) {
+		if !by.Is(events.RoleOperator, events.RoleFinance, events.RoleAdmin) && !(by.Is(events.RoleProvider, events.RolePartner) && id == by.Subject) {
 			continue
 		}
 		if p, err := events.ParseID[events.ProviderID](id); err == nil {

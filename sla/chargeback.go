@@ -24,6 +24,9 @@ const (
 	BearerPartner  Bearer = "partner"  // by agreement, whoever's the fault
 )
 
+// BearerKinds lists both, for filters and forms.
+func BearerKinds() []Bearer { return []Bearer{BearerProvider, BearerPartner} }
+
 // ChargebackState is where a chargeback stands.
 type ChargebackState string
 

@@ -17,8 +17,8 @@ import (
 // TestStatementsHoldWhateverIsDone lets three clients at a time do whatever
 // they may do with compensations, charges and statements over four months, by
 // chance. Each command is done or refused, never half done; the check of the
-// ledger finds nothing; and in the end what the provider owes is exactly what
-// its open statements say.
+// ledger finds nothing; and in the end what provider and partner owe is exactly
+// what their open statements say.
 func TestStatementsHoldWhateverIsDone(t *testing.T) {
 	t.Parallel()
 	for seed := range int64(3) {
@@ -39,7 +39,7 @@ func TestStatementsHoldWhateverIsDone(t *testing.T) {
 				for client := range int64(3) {
 					chance := rand.New(rand.NewSource(seed<<16 | int64(month)<<8 | client))
 					group.Go(func() error {
-						for range 20 {
+						for range 30 {
 							if err := r.anything(chance, month-1); err != nil && fault.KindOf(err) == fault.Internal {
 								return err
 							}
@@ -54,25 +54,27 @@ func TestStatementsHoldWhateverIsDone(t *testing.T) {
 			// The next month lists what is left over: then every charge that
 			// stands is on a statement, and every credit as well.
 			r.at(time.Date(2026, time.September, 1, 2, 0, 0, 0, time.UTC))
-			_, err := r.DraftStatement(t.Context(), finance, sla.ProviderOf(provA), 2026, time.August)
-			require.NoError(t, err)
-			var live, stated, open sla.Fen
-			for _, b := range r.chargebacks(finance, sla.ChargebackFilter{Bearer: sla.BearerProvider, State: sla.Charged}) {
-				live += b.Fen
-			}
-			list, err := r.Statements(t.Context(), finance, sla.StatementFilter{}, sla.StatementPlace{}, 100)
-			require.NoError(t, err)
-			for _, st := range list {
-				if st.State != sla.StatementDiscarded {
-					stated += st.Charges
+			for of, account := range map[sla.Counterparty]sla.Account{sla.ProviderOf(provA): sla.ProviderReceivable, sla.PartnerOf(partner): sla.PartnerShare} {
+				_, err := r.DraftStatement(t.Context(), finance, of, 2026, time.August)
+				require.NoError(t, err)
+				var live, stated, open sla.Fen
+				for _, b := range r.chargebacks(finance, sla.ChargebackFilter{Bearer: of.Bearer, State: sla.Charged}) {
+					live += b.Fen
 				}
-				if st.State != sla.StatementDiscarded && st.State != sla.StatementSettled {
-					open += st.Charges
+				list, err := r.Statements(t.Context(), finance, sla.StatementFilter{Of: of}, sla.StatementPlace{}, 100)
+				require.NoError(t, err)
+				for _, st := range list {
+					if st.State != sla.StatementDiscarded {
+						stated += st.Charges
+					}
+					if st.State != sla.StatementDiscarded && st.State != sla.StatementSettled {
+						open += st.Charges
+					}
 				}
+				t.Logf("%s: %d statements, charges that stand %s, not settled %s", of.Bearer, len(list), live, open)
+				require.Equal(t, live, stated, "what stands was stated once")
+				require.Equal(t, r.balances()[account], open, "what is owed is what is not settled")
 			}
-			t.Logf("%d statements, charges that stand %s, not settled %s", len(list), live, open)
-			require.Equal(t, live, stated, "what stands was stated once")
-			require.Equal(t, r.balances()[sla.ProviderReceivable], open, "what is owed is what is not settled")
 			r.seal()
 			r.clean()
 		})
@@ -109,12 +111,15 @@ func (r *rig) anything(chance *rand.Rand, month time.Month) error {
 				_, err = r.Void(ctx, who, c.ID, c.Version, "by chance")
 			}
 		default:
-			_, err = r.DraftStatement(ctx, who, sla.ProviderOf(provA), 2026, month)
+			_, err = r.DraftStatement(ctx, who, []sla.Counterparty{sla.ProviderOf(provA), sla.PartnerOf(partner)}[chance.Intn(2)], 2026, month)
 		}
 		return err
 	}
 	st := statements[chance.Intn(len(statements))]
-	line := 1 + chance.Intn(25)
+	they, line := providerA, 1+chance.Intn(25)
+	if st.Of.Bearer == sla.BearerPartner {
+		they = partnerA
+	}
 	if charges, err := r.StatementLines(ctx, finance, st.ID, sla.ItemFilter{Kind: sla.ItemCharge}, 0, 100); err == nil && len(charges) > 0 {
 		line = charges[chance.Intn(len(charges))].No
 	}
@@ -124,13 +129,13 @@ func (r *rig) anything(chance *rand.Rand, month time.Month) error {
 	case 8:
 		_, err = r.DiscardStatement(ctx, who, st.ID, st.Version, "by chance")
 	case 9, 10:
-		_, err = r.DisputeLine(ctx, providerA, st.ID, line, st.Version, "by chance")
+		_, err = r.DisputeLine(ctx, they, st.ID, line, st.Version, "by chance")
 	case 11:
 		_, err = r.UpholdLine(ctx, who, st.ID, line, st.Version, "by chance")
 	case 12:
 		_, err = r.OverturnLine(ctx, who, st.ID, line, st.Version, "by chance")
 	case 13:
-		_, err = r.ConfirmStatement(ctx, providerA, st.ID, st.Version)
+		_, err = r.ConfirmStatement(ctx, they, st.ID, st.Version)
 	case 14:
 		_, err = r.RecordFapiao(ctx, who, st.ID, st.Version, sla.Fapiao{Number: fmt.Sprintf("%020d", chance.Int63()), TaxPct: 6})
 	case 15:

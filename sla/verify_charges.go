@@ -43,8 +43,8 @@ type charged struct {
 	compensation Compensation
 	basis        *basis // nil when it was not attributed
 	charges      []Chargeback
-	overturned   map[uuid.UUID]bool // by bearer: he won his dispute of it
-	postings     map[string]posting // of charges and of what took them back
+	overturned   map[Counterparty]bool // he won his dispute of it
+	postings     map[string]posting    // of charges and of what took them back
 	heard        []events.Heard
 }
 
@@ -213,7 +213,7 @@ func (c *charged) compareCharge(k Chargeback, w Charge, a Attribution, b bearing
 		of("attribution, line "+strconv.Itoa(n+1), stored, wanted)
 	})
 	state, version, changed, who, why := Charged, int64(1), b.approved.At, "", ""
-	if comp.State == Voided || c.overturned[k.ID] {
+	if comp.State == Voided || c.overturned[k.Counterparty] {
 		state, version = Reversed, 2
 	}
 	if h := b.reversed[whose]; h != nil {

@@ -192,7 +192,7 @@ func readCharged(ctx context.Context, tx pgx.Tx, after events.CompensationID, li
 	of := make(map[events.CompensationID]*charged, len(list))
 	bySubject := map[string][]*charged{}
 	for i, c := range list {
-		all[i] = charged{compensation: c, overturned: map[uuid.UUID]bool{}, postings: map[string]posting{}}
+		all[i] = charged{compensation: c, overturned: map[Counterparty]bool{}, postings: map[string]posting{}}
 		ids[i], of[c.ID] = c.ID, &all[i]
 		bySubject[c.RequestID.String()] = append(bySubject[c.RequestID.String()], &all[i])
 	}
@@ -244,14 +244,14 @@ func chargedRows(ctx context.Context, tx pgx.Tx, ids []events.CompensationID, of
 // chargedOverturned reads whose charge was taken back because he won his
 // dispute of it.
 func chargedOverturned(ctx context.Context, tx pgx.Tx, ids []events.CompensationID, of map[events.CompensationID]*charged) error {
-	rows, err := tx.Query(ctx, `SELECT compensation_id, provider_id FROM sla.statement_lines
+	rows, err := tx.Query(ctx, `SELECT compensation_id, bearer, bearer_id FROM sla.statement_lines
 		WHERE compensation_id = ANY($1) AND kind = 'charge' AND state = 'overturned'`, ids)
 	if err != nil {
 		return err
 	}
 	var id events.CompensationID
-	var whose uuid.UUID
-	_, err = pgx.ForEachRow(rows, []any{&id, &whose}, func() error {
+	var whose Counterparty
+	_, err = pgx.ForEachRow(rows, []any{&id, &whose.Bearer, &whose.ID}, func() error {
 		of[id].overturned[whose] = true
 		return nil
 	})

@@ -19,7 +19,7 @@ import (
 var (
 	moneyReaders     = []events.Role{events.RoleFinance, events.RoleAdmin}
 	promiseReaders   = []events.Role{events.RoleFinance, events.RoleAdmin, events.RoleOperator}
-	statementReaders = []events.Role{events.RoleFinance, events.RoleAdmin, events.RoleProvider}
+	statementReaders = []events.Role{events.RoleFinance, events.RoleAdmin, events.RoleProvider, events.RolePartner}
 )
 
 // finance is what every page of finance shows or carries. It is made anew for
@@ -50,7 +50,7 @@ func (p *pages) mountFinance(r chi.Router) {
 			r.Get(path, p.finance(title, may, show))
 		}
 		post := func(path, title string, may []events.Role, act financePage) { r.Post(path, p.finance(title, may, act)) }
-		get("/", "title_overview", append(append([]events.Role{}, promiseReaders...), events.RoleProvider), p.overview)
+		get("/", "title_overview", append(append([]events.Role{}, promiseReaders...), events.RoleProvider, events.RolePartner), p.overview)
 		get("/promises", "title_promises", promiseReaders, p.promises)
 		get("/requests/{id}", "title_rescue", promiseReaders, p.rescue)
 		post("/requests/{id}", "title_rescue", promiseReaders, p.changeRescue)

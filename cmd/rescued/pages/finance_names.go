@@ -49,11 +49,11 @@ func organisations(entries []dispatch.TimelineEntry, list []recorded) (ids []str
 	return ids
 }
 
-// providersOf are those of statements, for learn.
-func providersOf(list []sla.Statement) []string {
+// whoseOf are those whose the statements are, for learn.
+func whoseOf(list []sla.Statement) []string {
 	ids := make([]string, len(list))
 	for i, s := range list {
-		ids[i] = s.ProviderID.String()
+		ids[i] = s.Of.BearerID()
 	}
 	return ids
 }

@@ -68,7 +68,7 @@ func (p *pages) overview(w http.ResponseWriter, r *http.Request, f finance) erro
 	case f.By.Is(events.RoleOperator):
 		http.Redirect(w, r, "/finance/promises", http.StatusSeeOther)
 		return nil
-	case f.By.Is(events.RoleProvider):
+	case f.By.Is(events.RoleProvider, events.RolePartner):
 		http.Redirect(w, r, "/finance/statements", http.StatusSeeOther)
 		return nil
 	}

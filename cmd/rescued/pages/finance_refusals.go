@@ -89,8 +89,8 @@ var refusalsZH = map[string]string{
 	"payout_not_failed":      "只有发送失败的付款指令才能重新发送。",
 	"payout_not_sent":        "批次尚未送达付款方，不可能已有结果；请在送达之后再录入。",
 	"amount_out_of_range":    "金额超出范围。",
-	"statement_not_found":    "没有这份对账单。", "statement_exists": "该服务商当月已有对账单；请先放弃其草稿，或等下个月。", "month_not_over": "这个月还没有结束，结束后才能生成对账单。", "statement_line_not_found": "对账单没有这一行。",
-	"line_is_no_charge": "只有追偿可以提出异议。", "dispute_window_closed": "争议期已结束。", "lines_in_dispute": "还有争议未裁定，请先裁定。", "fapiao_used": "这张发票已登记在另一份对账单上。",
+	"statement_not_found":    "没有这份对账单。", "statement_exists": "当月已有对账单；请先放弃其草稿，或等下个月。", "month_not_over": "这个月还没有结束，结束后才能生成对账单。", "statement_line_not_found": "对账单没有这一行。",
+	"line_is_no_charge": "只有追偿或分担可以提出异议。", "dispute_window_closed": "争议期已结束。", "lines_in_dispute": "还有争议未裁定，请先裁定。", "fapiao_used": "这张发票已登记在另一份对账单上。",
 	"day_differs": "账簿与对账文件不符；请先处理差额，或由一人签认、另一人日结。", "day_not_over": "这一天还没有结束。", "earlier_day_open": "更早的 {day} 还未日结；须按日期顺序日结。", "day_closed": "这一天已日结，不能再录入或记账。",
 	"day_agrees": "没有差额，无需签认；请直接日结。", "second_signer": "您签认了差额，须由第二人日结。", "no_such_day": "没有这一天；请写成 2026-03-02 这样的日期。",
 }
@@ -99,7 +99,7 @@ var refusalsZH = map[string]string{
 var fieldsZH = map[string]string{
 	"reason": "理由", "title": "批次名称", "total": "总金额", "lines": "笔数", "paid": "成功部分", "paid_total": "成功金额", "file": "文件", "heading": "文件首行",
 	"name": "文件名", "reference": "付款参考号", "amount": "金额", "outcome": "结果", "paid_on": "付款日", "month": "月份", "state": "状态", "at": "时间", "from": "起", "to": "止",
-	"up_to": "单笔上限", "provider": "服务商", "fapiao_number": "发票号码", "tax_pct": "税率", "how": "结算方式", "source": "来源", "day": "营业日", "cursor": "翻页位置", "zone": "时区", "account": "账户", "cause": "撤下的原因", "of": "编号", "by": "分类", "history": "历史导入",
+	"up_to": "单笔上限", "whose": "服务商或合作方", "bearer": "服务商或合作方", "fapiao_number": "发票号码", "tax_pct": "税率", "how": "结算方式", "source": "来源", "day": "营业日", "cursor": "翻页位置", "zone": "时区", "account": "账户", "cause": "撤下的原因", "of": "编号", "by": "分类", "history": "历史导入",
 }
 
 // figuresZH say a mend with the figures that the API's sentence has. Should
@@ -125,7 +125,7 @@ var mendsZH = map[string]string{
 	"result_contradicts": "与已录入的结果矛盾。", "reference.duplicate": "在文件中出现了两次。", "enum": "不是可选的值；结果须为 paid 或 bounced。", "future": "日期还没有到。", "paid_on.not_wanted": "只有成功的付款才写付款日。",
 	"date": "请写成 2026-03-02 这样的日期。", "total_differs": "与文件中各行的合计不符，请核对。", "count": "笔数超出范围。", "amount.amount": "请写成 20.00 这样的金额。", "total.amount": "请写成 1234.00 这样的金额。",
 	"paid_total.amount": "请写成 1234.00 这样的金额。", "up_to.amount": "请写成 20.00 这样的金额。", "month.month": "请写成 2026-02 这样的月份。", "moment": "请写成 2026-03-02 15:04 这样的时间。",
-	"provider.form": "不是服务商编号；编号以 prv_ 开头。", "fapiao_number.form": "不是发票号码；电子发票为 20 位，旧式为代码加号码共 18 或 20 位。", "tax_pct.rate": "没有这种税率；可用 0、1、3、5、6、9、13。", "reference.required": "请写银行流水号，或扣抵对象。",
+	"whose.form": "不是服务商或合作方的编号；编号以 prv_ 或 ptn_ 开头。", "bearer.enum": "只能是服务商或合作方。", "how.no_fees": "平台不欠合作方服务费，无从扣抵；收到合作方付款后登记为已付款。", "fapiao_number.form": "不是发票号码；电子发票为 20 位，旧式为代码加号码共 18 或 20 位。", "tax_pct.rate": "没有这种税率；可用 0、1、3、5、6、9、13。", "reference.required": "请写银行流水号，或扣抵对象。",
 	"day.range": "须是已经到来的营业日。", "source.length": "请写来源，1 至 200 字。", "told_before": "已在别的对账文件中出现过。", "other_day": "不是这一天的付款。", "reference.length": "须为 1 至 64 个字符。",
 	"to.range": "须晚于开始。", "amount.range": "不是可能付出的金额。", "cursor": "请从第一页重新开始。", "state.enum": "没有这种状态。", "account.enum": "没有这个账户。", "of.number": "请填写赔付单（cmp_…）、批次（bat_…）或分录的编号。",
 }

@@ -166,7 +166,7 @@ func TestProvidersAreCalledByTheirNames(t *testing.T) {
 	d.at(time.Date(2026, 4, 2, 1, 0, 0, 0, time.UTC))
 	list := d.open(lin, "/finance/statements")
 	require.Contains(t, list.says(), "蓉城救援")
-	st := list.press("draft", "provider", named)
+	st := list.press("draft", "whose", named)
 	require.Contains(t, st.says(), "Provider 蓉城救援 "+named, "the number beside it")
 	require.Contains(t, d.open(lin, "/finance/statements").says(), "蓉城救援 draft")
 	st.press("issue")

@@ -38,7 +38,7 @@ var (
 	zhou     = events.Actor{Role: events.RoleFinance, Subject: "zhou"}
 	wei      = events.Actor{Role: events.RoleOperator, Subject: "wei"}
 	root     = events.Actor{Role: events.RoleAdmin, Subject: "root"}
-	stranger = events.Actor{Role: events.RolePartner, Subject: events.NewID[events.PartnerID]().String()}
+	stranger = events.Actor{Role: events.RoleOwner, Subject: events.NewID[events.OwnerID]().String()}
 )
 
 var provider = events.NewID[events.ProviderID]()
@@ -128,8 +128,9 @@ func (d *desk) under(change func(doc map[string]any)) {
 	require.NoError(d, err)
 }
 
-// late opens a request that the provider's crew serves, and lets help come that much after the deadline.
-func (d *desk) late(by time.Duration) sla.Compensation {
+// late opens a request, a partner's if one is named, that the provider's crew
+// serves, and lets help come that much after the deadline.
+func (d *desk) late(by time.Duration, of ...events.PartnerID) sla.Compensation {
 	d.Helper()
 	const area = "510100"
 	id, crew := events.NewID[events.RequestID](), events.NewID[events.CrewID]()
@@ -138,7 +139,11 @@ func (d *desk) late(by time.Duration) sla.Compensation {
 		promise, err = d.Promise(context.Background(), tx, events.PromiseFacts{At: opened, Area: area, Tier: "urban"})
 		return err
 	}))
-	d.tell(events.RequestOpened{RequestID: id, Area: area, Tier: "urban", OpenedAt: opened, Priority: 2, Problem: "tyre", Promise: promise})
+	open := events.RequestOpened{RequestID: id, Area: area, Tier: "urban", OpenedAt: opened, Priority: 2, Problem: "tyre", Promise: promise}
+	if len(of) > 0 {
+		open.PartnerID = &of[0]
+	}
+	d.tell(open)
 	d.tell(events.RequestAssigned{RequestID: id, Area: area, CrewID: crew, ProviderID: d.of, AssignedAt: opened.Add(time.Minute), ExpectedAt: opened.Add(40 * time.Minute)})
 	d.tell(events.CrewDeparted{RequestID: id, Area: area, CrewID: crew, DepartedAt: opened.Add(3 * time.Minute)})
 	d.tell(events.CrewArrived{RequestID: id, Area: area, CrewID: crew, ArrivedAt: promise.DueAt.Add(by), Source: "gps"})

@@ -15,15 +15,17 @@ import (
 
 type statementsPage struct {
 	finance
-	Month     month
-	Chosen    string
-	States    []choice
-	Providers []choice // who had rescues in the month: a statement can be drawn up for
-	Rows      []sla.Statement
+	Month   month
+	Chosen  string
+	States  []choice
+	Bearer  string
+	Bearers []choice // of whom: all, or providers or partners alone
+	Whose   []choice // who had rescues in the month: a statement can be drawn up for
+	Rows    []sla.Statement
 }
 
-// statements lists providers' statements, of the last month unless another is
-// chosen, and offers to draw one up.
+// statements lists the statements of providers and partners, of the last month
+// unless another is chosen, and offers to draw one up.
 func (p *pages) statements(w http.ResponseWriter, r *http.Request, f finance) error {
 	page := statementsPage{finance: f, Chosen: f.Query.Get("state"), States: []choice{{"", f.word("all")}}}
 	var err error
@@ -38,7 +40,16 @@ func (p *pages) statements(w http.ResponseWriter, r *http.Request, f finance) er
 	if !known {
 		return fault.InvalidFields([]fault.Field{{Field: "state", Code: "enum", Detail: "is no state of a statement"}})
 	}
-	filter := sla.StatementFilter{State: sla.StatementState(page.Chosen), Month: page.Month.first}
+	if !f.By.Is(events.RoleProvider, events.RolePartner) {
+		page.Bearer, page.Bearers = f.Query.Get("bearer"), []choice{{"", f.word("all")}}
+		for _, b := range sla.BearerKinds() {
+			page.Bearers = append(page.Bearers, choice{string(b), f.word("statements_of_" + string(b))})
+		}
+		if page.Bearer != "" && !slices.Contains(sla.BearerKinds(), sla.Bearer(page.Bearer)) {
+			return fault.InvalidFields([]fault.Field{{Field: "bearer", Code: "enum", Detail: "is not provider or partner"}})
+		}
+	}
+	filter := sla.StatementFilter{Of: sla.Counterparty{Bearer: sla.Bearer(page.Bearer)}, State: sla.StatementState(page.Chosen), Month: page.Month.first}
 	var after sla.StatementPlace
 	if err := f.from("statements", &after); err != nil {
 		return err
@@ -48,28 +59,30 @@ func (p *pages) statements(w http.ResponseWriter, r *http.Request, f finance) er
 		return err
 	}
 	page.Rows, page.Pager = cut(f, list, pageSize, "statements", func(s sla.Statement) any { return sla.StatementPlace{At: s.Month, ID: s.ID} })
-	if err := f.learn(r, providersOf(page.Rows)...); err != nil {
+	if err := f.learn(r, whoseOf(page.Rows)...); err != nil {
 		return err
 	}
 	if f.MayAct() && !page.Month.first.IsZero() {
-		report, err := p.Money.Report(r.Context(), f.By, sla.ByProvider, sla.ReportFilter{From: page.Month.from, To: page.Month.to})
-		if err != nil {
-			return err
-		}
-		if err := f.learn(r, keysOf(report)...); err != nil {
-			return err
-		}
 		drawn, err := p.Money.Statements(r.Context(), f.By, sla.StatementFilter{Month: page.Month.first}, sla.StatementPlace{}, drawnAtMost)
 		if err != nil {
 			return err
 		}
 		has := map[string]bool{}
 		for _, s := range drawn {
-			has[s.ProviderID.String()] = s.State != sla.StatementDiscarded || has[s.ProviderID.String()]
+			has[s.Of.BearerID()] = s.State != sla.StatementDiscarded || has[s.Of.BearerID()]
 		}
-		for _, row := range report.Rows {
-			if row.Key != "" && !has[row.Key] {
-				page.Providers = append(page.Providers, choice{row.Key, fill(f.word("provider_rescues"), "provider", f.Name(row.Key), "n", strconv.FormatInt(row.Rescues, 10))})
+		for _, b := range sla.BearerKinds() {
+			report, err := p.Money.Report(r.Context(), f.By, sla.ReportBy(b), sla.ReportFilter{From: page.Month.from, To: page.Month.to})
+			if err != nil {
+				return err
+			}
+			if err := f.learn(r, keysOf(report)...); err != nil {
+				return err
+			}
+			for _, row := range report.Rows {
+				if row.Key != "" && !has[row.Key] {
+					page.Whose = append(page.Whose, choice{row.Key, fill(f.word("rescues_of_"+string(b)), "whose", f.Name(row.Key), "n", strconv.FormatInt(row.Rescues, 10))})
+				}
 			}
 		}
 	}
@@ -87,17 +100,14 @@ func (page statementsPage) MonthOpen() bool { return page.Month.to.After(page.No
 func (p *pages) draftStatement(w http.ResponseWriter, r *http.Request, f finance) error {
 	in := r.PostForm
 	f.Query = url.Values{"month": {in.Get("month")}}
-	provider, err := events.ParseID[events.ProviderID](strings.TrimSpace(in.Get("provider")))
-	if err != nil {
-		err = fault.InvalidFields([]fault.Field{{Field: "provider", Code: "form", Detail: "is not the number of a provider; it begins with prv_"}})
-	}
+	whose, err := whoseStatement(strings.TrimSpace(in.Get("whose")))
 	var chosen month
 	if err == nil {
 		chosen, err = p.monthOf(in.Get("month"), -1)
 	}
 	var st sla.Statement
 	if err == nil {
-		st, err = p.Money.DraftStatement(r.Context(), f.By, provider, chosen.first.Year(), chosen.first.Month())
+		st, err = p.Money.DraftStatement(r.Context(), f.By, whose, chosen.first.Year(), chosen.first.Month())
 	}
 	switch {
 	case err == nil:
@@ -106,6 +116,24 @@ func (p *pages) draftStatement(w http.ResponseWriter, r *http.Request, f finance
 		return p.statements(w, r, f)
 	}
 	return err
+}
+
+// whoseStatement reads the number of a provider or a partner.
+func whoseStatement(id string) (sla.Counterparty, error) {
+	if provider, err := events.ParseID[events.ProviderID](id); err == nil {
+		return sla.ProviderOf(provider), nil
+	}
+	partner, err := events.ParseID[events.PartnerID](id)
+	if err != nil {
+		return sla.Counterparty{}, fault.InvalidFields([]fault.Field{{Field: "whose", Code: "form", Detail: "is not the number of a provider or a partner; it begins with prv_ or ptn_"}})
+	}
+	return sla.PartnerOf(partner), nil
+}
+
+// Their is a word of a statement: some differ between a provider's, who is
+// charged back, and a partner's, who bears a share.
+func (f finance) Their(of sla.Counterparty, key string) string {
+	return f.wordOr(key+"_"+string(of.Bearer), f.word(key))
 }
 
 // statementState is a word for a state: of statements some differ from those
@@ -142,12 +170,12 @@ func (p *pages) statement(w http.ResponseWriter, r *http.Request, f finance) err
 	if page.S, err = p.Money.Statement(r.Context(), f.By, id); err != nil {
 		return err
 	}
-	if err := f.learn(r, page.S.ProviderID.String()); err != nil {
+	if err := f.learn(r, page.S.Of.BearerID()); err != nil {
 		return err
 	}
 	filter := sla.ItemFilter{Kind: sla.ItemKind(page.Chosen)}
 	for _, k := range []string{string(sla.ItemService), string(sla.ItemCharge), string(sla.ItemCredit), string(sla.ItemDisputed)} {
-		page.Kinds = append(page.Kinds, choice{k, f.Kind("item_" + k)})
+		page.Kinds = append(page.Kinds, choice{k, f.Their(page.S.Of, "kind_item_"+k)})
 	}
 	if page.Chosen == string(sla.ItemDisputed) {
 		filter = sla.ItemFilter{State: sla.ItemDisputed}
@@ -167,22 +195,26 @@ func (p *pages) statement(w http.ResponseWriter, r *http.Request, f finance) err
 	for _, pct := range sla.TaxRates() {
 		page.TaxRates = append(page.TaxRates, choice{strconv.Itoa(pct), strconv.Itoa(pct) + " %"})
 	}
-	for _, how := range []sla.SettledHow{sla.SettledPaid, sla.SettledSetOff} {
-		page.Ways = append(page.Ways, choice{string(how), f.word("settled_" + string(how))})
+	page.Ways = []choice{{string(sla.SettledPaid), f.Their(page.S.Of, "settled_paid")}}
+	if page.OfProvider() {
+		page.Ways = append(page.Ways, choice{string(sla.SettledSetOff), f.word("settled_set_off")})
 	}
 	page.steps()
 	page.buttons()
 	return f.show(w, r, "statement", page)
 }
 
-// steps tells how far it is. A provider is told when, not by whom of finance.
+// theirs reports whether the reader is whom the statement is of.
+func (page statementPage) theirs() bool { return page.By.Is(events.RoleProvider, events.RolePartner) }
+
+// steps tells how far it is. Whom it is of is told when, not by whom of finance.
 func (page *statementPage) steps() {
 	s := page.S
 	add := func(word, who, why string, at time.Time) {
 		if at.IsZero() {
 			return
 		}
-		if page.By.Is(events.RoleProvider) && !strings.HasPrefix(who, "provider:") {
+		if page.theirs() && !strings.HasPrefix(who, string(page.By.Role)+":") {
 			who = ""
 		}
 		page.Steps = append(page.Steps, stepTaken{page.word("statement_step_" + word), page.Who(who), why, at})
@@ -193,18 +225,17 @@ func (page *statementPage) steps() {
 	add("invoice", s.InvoicedBy, s.Fapiao.Number, s.InvoicedAt)
 	how := ""
 	if s.Settlement.How != "" {
-		how = joined(page.word("settled_"+string(s.Settlement.How)), s.Settlement.Ref)
+		how = joined(page.Their(s.Of, "settled_"+string(s.Settlement.How)), s.Settlement.Ref)
 	}
 	add("settle", s.SettledBy, how, s.SettledAt)
 }
 
 func (page *statementPage) buttons() {
-	provider := page.By.Is(events.RoleProvider)
 	switch s := page.S; {
 	case s.State == sla.StatementDraft && page.MayAct():
-		page.Plain = []button{{Do: "issue", Word: page.word("do_issue"), Main: true, Note: page.word("note_issue")}}
+		page.Plain = []button{{Do: "issue", Word: page.Their(s.Of, "do_issue"), Main: true, Note: page.word("note_issue")}}
 		page.Buttons = []button{{Do: "discard", Word: page.word("do_discard_statement")}}
-	case s.State == sla.StatementIssued && provider:
+	case s.State == sla.StatementIssued && page.theirs():
 		why := ""
 		if s.Disputed > 0 {
 			why = page.word("lines_disputed")
@@ -213,8 +244,17 @@ func (page *statementPage) buttons() {
 	}
 }
 
-// Net is what the provider is paid in the end.
-func (page statementPage) Net() sla.Fen { return page.S.Fees - page.S.Charges }
+// OfProvider reports whether it is a provider's, with fees and faults.
+func (page statementPage) OfProvider() bool { return page.S.Of.Bearer == sla.BearerProvider }
+
+// Total is what the statement comes to: what a provider is paid in the end, or
+// what a partner pays.
+func (page statementPage) Total() sla.Fen {
+	if page.OfProvider() {
+		return page.S.Net()
+	}
+	return page.S.Charges
+}
 
 // MayInvoice and the others say which form the reader is offered.
 func (page statementPage) MayInvoice() bool {
@@ -226,9 +266,9 @@ func (page statementPage) MaySettle() bool {
 	return page.S.State == sla.StatementInvoiced && page.MayAct()
 }
 
-// MayDispute reports whether the provider may still doubt a line.
+// MayDispute reports whether whom it is of may still doubt a line.
 func (page statementPage) MayDispute(l sla.StatementLine) bool {
-	return page.By.Is(events.RoleProvider) && page.S.State == sla.StatementIssued && l.Kind == sla.ItemCharge &&
+	return page.theirs() && page.S.State == sla.StatementIssued && l.Kind == sla.ItemCharge &&
 		l.State == sla.ItemListed && !page.Now().After(page.S.DisputesUntil)
 }
 

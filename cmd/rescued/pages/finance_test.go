@@ -292,7 +292,7 @@ func TestRolesAtTheDesk(t *testing.T) {
 	for _, path := range []string{"/finance", compensation, "/finance/compensations", "/finance/batches", "/finance/exports", rescue} {
 		page := d.open(stranger, path)
 		require.Equal(t, http.StatusForbidden, page.Status, path)
-		require.Contains(t, page.says(), "signed in as partner", path)
+		require.Contains(t, page.says(), "signed in as owner", path)
 		page = d.ask(events.Actor{}, "zh", http.MethodGet, path, "", nil)
 		require.Equal(t, http.StatusForbidden, page.Status, path)
 		require.Contains(t, page.says(), "请使用您的登录链接", path)

@@ -20,7 +20,7 @@ func TestFinanceSaysEverything(t *testing.T) {
 		require.NotEmpty(t, w.zh, key)
 		require.NotEmpty(t, w.en, key)
 	}
-	asked := regexp.MustCompile(`Say "([a-z_0-9]+)"`)
+	asked := regexp.MustCompile(`(?:Say|Their \$?\.S\.Of) "([a-z_0-9]+)"`)
 	files, err := fs.Glob(templateFiles, "templates/*.html")
 	require.NoError(t, err)
 	for _, name := range files {
@@ -50,6 +50,8 @@ func TestFinanceSaysEverything(t *testing.T) {
 	has("list_", string(sla.ListMatched), string(sla.ListOursOnly), string(sla.ListTheirsOnly), string(sla.ListDiffer))
 	has("account_", names(sla.Accounts())...)
 	has("kind_", postingKinds...)
+	has("statements_of_", names(sla.BearerKinds())...)
+	has("rescues_of_", names(sla.BearerKinds())...)
 	has("by_", names(sla.ReportKinds())...)
 	has("role_", names(events.Roles())...)
 	has("task_", string(sla.Accrued), string(sla.Disputed), string(sla.Approved))
