@@ -105,7 +105,7 @@ func TestAStatementBetweenTwoDesks(t *testing.T) {
 	early := d.open(lin, "/finance/statements?month=2026-03")
 	require.True(t, has(early.button("draft"), "disabled"))
 	require.Contains(t, early.says(), "The month is not over yet")
-	forced := d.ask(lin, "en", http.MethodPost, "/finance/statements", "application/x-www-form-urlencoded", []byte("do=draft&month=2026-03&provider="+provider.String()))
+	forced := d.ask(lin, "en", http.MethodPost, "/finance/statements", "application/x-www-form-urlencoded", []byte("do=draft&month=2026-03&whose="+provider.String()))
 	require.Equal(t, http.StatusConflict, forced.Status)
 	require.Contains(t, forced.says(), "The month is not over")
 
