@@ -81,11 +81,7 @@ func (s *Service) accrue(ctx context.Context, tx pgx.Tx, late []Guarantee, prepa
 	if err != nil {
 		return err
 	}
-	var caps []spentKey
-	for i, c := range list {
-		caps = append(caps, policies[i].capsOn(c)...)
-	}
-	used, err := lockSpent(ctx, tx, caps)
+	used, err := lockSpent(ctx, tx, list, policies)
 	if err != nil {
 		return err
 	}
@@ -94,9 +90,9 @@ func (s *Service) accrue(ctx context.Context, tx pgx.Tx, late []Guarantee, prepa
 	postings, told := make([]posting, len(list)), make([]events.Event, len(list))
 	for i := range list {
 		c, p := &list[i], policies[i]
-		c.Queued = p.queue(claim{fen: c.Fen, imported: !c.ImportID.IsZero(), review: late[i].Verdict.Review != "", spent: used.of(p, *c)})
+		c.Queued = p.queue(claim{fen: c.Fen, imported: !c.ImportID.IsZero(), review: late[i].Verdict.Review != "", spent: used.of(*c)})
 		if len(c.Queued) == 0 { // the next of them finds this spent
-			for _, key := range p.capsOn(*c) {
+			for _, key := range countsOf(*c) {
 				used[key] += c.Fen
 			}
 			approved, whys[c.ID] = append(approved, *c), p.autoReason(c.Fen)

@@ -48,13 +48,11 @@ type spentKey struct {
 	month           time.Time // zero for the programme
 }
 
-// capsOn are the counts that a compensation's policy weighs it against.
-func (p Policy) capsOn(c Compensation) (keys []spentKey) {
-	if p.Caps.BudgetFen > 0 {
-		keys = append(keys, spentKey{policy: p.Name})
-	}
-	if p.Caps.PerVehicleMonthFen > 0 && c.Vehicle != "" {
-		keys = append(keys, spentKey{p.Name, c.Vehicle, c.Month})
+// countsOf are the counts that a compensation is added to once it is approved.
+func countsOf(c Compensation) []spentKey {
+	keys := []spentKey{{policy: c.Policy}}
+	if c.Vehicle != "" {
+		keys = append(keys, spentKey{c.Policy, c.Vehicle, c.Month})
 	}
 	return keys
 }
@@ -62,39 +60,45 @@ func (p Policy) capsOn(c Compensation) (keys []spentKey) {
 // spending is what has been spent of caps, locked.
 type spending map[spentKey]Fen
 
-// of is what c is weighed against. A key nobody asked for is 0.
-func (s spending) of(p Policy, c Compensation) spent {
-	return spent{programme: s[spentKey{policy: p.Name}], vehicle: s[spentKey{p.Name, c.Vehicle, c.Month}]}
+// of is what c is weighed against.
+func (s spending) of(c Compensation) spent {
+	return spent{programme: s[spentKey{policy: c.Policy}], vehicle: s[spentKey{c.Policy, c.Vehicle, c.Month}]}
 }
 
-// lockSpent tells what was spent of some caps, locked until tx ends, so that
-// whoever weighs the same cap next sees what came of this. Programmes are
-// locked before vehicles, as the count itself does it, and each kind in order.
-func lockSpent(ctx context.Context, tx pgx.Tx, keys []spentKey) (spending, error) {
-	if len(keys) == 0 {
-		return nil, nil
+// lockSpent tells what was spent of the caps on some compensations, each with
+// its policy, locked until tx ends, so that whoever weighs the same cap next
+// sees what came of this. Where there is any cap, it locks all that an approval
+// of them would count in, capped or not, and as the count itself goes about it:
+// programmes before vehicles, and each kind in order. Were it to lock the capped
+// ones only, the count would ask for a programme whose cars it holds.
+func lockSpent(ctx context.Context, tx pgx.Tx, list []Compensation, policies []Policy) (spending, error) {
+	if !slices.ContainsFunc(policies, func(p Policy) bool { return p.Caps.BudgetFen > 0 || p.Caps.PerVehicleMonthFen > 0 }) {
+		return spending{}, nil
+	}
+	var keys []spentKey
+	for _, c := range list {
+		keys = append(keys, countsOf(c)...)
 	}
 	slices.SortFunc(keys, func(a, b spentKey) int {
 		return cmp.Or(cmp.Compare(min(1, len(a.vehicle)), min(1, len(b.vehicle))), strings.Compare(a.policy, b.policy), strings.Compare(a.vehicle, b.vehicle), a.month.Compare(b.month))
 	})
 	keys = slices.Compact(keys)
 	n := len(keys)
-	policies, vehicles, months := make([]string, n), make([]string, n), make([]*time.Time, n)
+	policyNames, vehicles, months := make([]string, n), make([]string, n), make([]*time.Time, n)
 	for i, k := range keys {
-		policies[i], vehicles[i], months[i] = k.policy, k.vehicle, nullable(k.month)
+		policyNames[i], vehicles[i], months[i] = k.policy, k.vehicle, nullable(k.month)
 	}
-	// A lock needs a row.
+	// A lock needs a row: each is made or locked, one after the other.
 	if _, err := tx.Exec(ctx, `
-		INSERT INTO sla.spent (policy, vehicle, month, fen)
+		INSERT INTO sla.spent AS s (policy, vehicle, month, fen)
 		SELECT policy, vehicle, coalesce(month, '-infinity'), 0
 		FROM unnest($1::text[], $2::text[], $3::date[]) WITH ORDINALITY AS k (policy, vehicle, month, nth) ORDER BY nth
-		ON CONFLICT DO NOTHING`, policies, vehicles, months); err != nil {
+		ON CONFLICT (policy, vehicle, month) DO UPDATE SET fen = s.fen WHERE false`, policyNames, vehicles, months); err != nil {
 		return nil, err
 	}
 	rows, err := tx.Query(ctx, `
 		SELECT k.nth, s.fen FROM unnest($1::text[], $2::text[], $3::date[]) WITH ORDINALITY AS k (policy, vehicle, month, nth)
-		JOIN sla.spent s ON s.policy = k.policy AND s.vehicle = k.vehicle AND s.month = coalesce(k.month, '-infinity')
-		ORDER BY k.nth FOR UPDATE OF s`, policies, vehicles, months)
+		JOIN sla.spent s ON s.policy = k.policy AND s.vehicle = k.vehicle AND s.month = coalesce(k.month, '-infinity')`, policyNames, vehicles, months)
 	if err != nil {
 		return nil, err
 	}
