@@ -73,7 +73,7 @@ closing: toolchain ## close a real month as finance does, from its calls to its 
 
 .PHONY: bench-finance
 bench-finance: LINES := $(or $(LINES),1000000)
-bench-finance: toolchain ## measure verdicts, postings, and a batch of a million paid out and exported: [LINES=10000]; writes deploy/finance.md
+bench-finance: toolchain ## measure verdicts, and a million compensations from accrued to paid out and exported: [LINES=10000]; writes deploy/finance.md
 	@RESCUED_BENCH_LINES=$(LINES) RESCUED_BENCH_OUT=$(CURDIR)/deploy/finance.md \
 		$(GO) test ./sla -run '^$$' -bench '^BenchmarkFinance$$' -benchtime 1x -timeout 90m
 

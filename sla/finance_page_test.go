@@ -15,7 +15,7 @@ func (m *measured) page(lines int) string {
 	fmt.Fprintf(&out, `# The books, by the million
 
 How fast verdicts are reached and a month's compensations go by one batch from
-approved to paid out and into files, each beside a floor of the same run: the
+accrued to paid out and into files, each beside a floor of the same run: the
 least that could be done about as many lines. `+"`make bench-finance`"+` writes this page.
 
 Compensations: %d, all in one batch. %d cores, %s, Postgres on the same
@@ -35,12 +35,15 @@ highest during the step.
 			s.name, s.lines, s.took.Seconds(), float64(s.lines)/s.took.Seconds(), s.heapMB, rss, s.floor.Seconds(), s.took.Seconds()/s.floor.Seconds(), s.floorIs)
 	}
 	out.WriteString(`
-A verdict is one whole working-out with its reasons in two languages. fill puts
-approved compensations into the batch, moves each and journals it; seal, approve
-and submit each read, digest and check every line; post books each payment by
-itself and chain links the bookings. payout-files is one pass that writes CSV
-and XLSX; record takes the first results, as many as come at once, of which
-three of a hundred bounced; the exports hold every compensation with its verdict in words.
+A verdict is one whole working-out with its reasons in two languages. approve-each
+approves compensations of one programme as finance does, as many in each call as
+it takes: it looks at all that wait and at their verdicts, moves each, counts it
+as spent and journals it; nobody else bears a part of them. fill puts them into
+the batch, moves each and journals it; seal, approve and submit each read, digest
+and check every line; post books each payment by itself and chain links the
+bookings. payout-files is one pass that writes CSV and XLSX; record takes the
+first results, as many as come at once, of which three of a hundred bounced; the
+exports hold every compensation with its verdict in words.
 `)
 	return out.String()
 }
