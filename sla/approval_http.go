@@ -31,7 +31,7 @@ type approveManyInput struct {
 
 // LeftBody is what stays in the queue for one reason, as JSON.
 type LeftBody struct {
-	Reason LeftReason `json:"reason" enum:"four_eyes,preparer,review,verdict_differs,limit,held"`
+	Reason LeftReason `json:"reason" enum:"four_eyes,preparer,review,verdict_differs,limit,held,interrupted"`
 	ZH     string     `json:"zh"`
 	EN     string     `json:"en"`
 	Tally
@@ -49,7 +49,7 @@ type approvalsOutput struct{ Body ApprovalsBody }
 
 func (s *Service) registerApprovals(api huma.API) {
 	web.Register(api, operation("approveCompensations", http.MethodPost, "/v1/compensations/approve",
-		"Approve many compensations", "Accrued ones that the filter selects, the oldest first, each as it would be by itself, and only as it is now. What needs two approvers, what you have prepared, and what its verdict does not bear out stays in the queue and is counted. After ten seconds no more are begun, and the rest counts as left for the limit: call again to go on."),
+		"Approve many compensations", "Accrued ones that the filter selects, the oldest first, each as it would be by itself, and only as it is now. What needs two approvers, what you have prepared, and what its verdict does not bear out stays in the queue and is counted. After ten seconds no more are begun, and the rest counts as left for the limit: call again to go on. When the database fails it midway, what was approved by then is told, and the rest is left as interrupted; when nothing was approved, the call fails."),
 		web.Only(events.RoleFinance), s.approveCompensations)
 }
 

@@ -10,13 +10,15 @@ import (
 
 	"rescued/events"
 	"rescued/internal/fault"
+	"rescued/internal/pg"
 )
 
 const (
-	// approveChunk is how many compensations are approved per transaction. What
-	// caps have spent is counted in one row, whose every change within a
-	// transaction makes the next one slower.
-	approveChunk = 500
+	// approveChunk is how many compensations are approved per transaction. One
+	// costs as much whether 250 or 2000 go together, and more memory and
+	// nothing else is had of 5000; so it is as many as still let somebody else,
+	// who waits for the count of a programme, have it within a moment.
+	approveChunk = 1000
 	// MostApproved is the most compensations one call of ApproveMany approves.
 	MostApproved = 50_000
 )
@@ -48,6 +50,7 @@ const (
 	LeftVerdict  LeftReason = "verdict_differs" // the present verdict owes something else
 	LeftLimit    LeftReason = "limit"           // beyond the limit of one call, or its time
 	LeftHeld     LeftReason = "held"            // somebody else was deciding it, or has meanwhile
+	LeftBroken   LeftReason = "interrupted"     // the database was away or too slow when it was its turn
 )
 
 // leftWords say each in words.
@@ -61,6 +64,7 @@ var leftWords = []struct {
 	{LeftVerdict, "现行认定的金额与之不同", "The present verdict owes another amount"},
 	{LeftLimit, "超出单次处理的笔数或时间，请再次提交", "Beyond the limit of one call, or its time: call again"},
 	{LeftHeld, "他人正在处理或已处理", "Somebody else was deciding it, or has meanwhile"},
+	{LeftBroken, "处理中断，请重新查看列表后再次提交", "Interrupted: look at the list again and go on"},
 }
 
 // LeftOver is what was not approved for one reason.
@@ -94,9 +98,13 @@ type candidate struct {
 // prepared it. What needs two approvers, a look at its verdict, or owes
 // something else by now stays in the queue and is counted. Only what waited
 // when it began is approved, and only as it was then. It approves in portions,
-// each in a transaction of its own: when it is interrupted, what was approved
-// stays so, and calling it again goes on. With an expected total that is not
-// what waits it is ErrWaitingDiffers, with both figures, and approves nothing.
+// each in a transaction of its own, and calling it again goes on. When the
+// database fails it for a reason that passes, it tells what it had approved by
+// then, and the rest is left as LeftBroken: had the connection gone with the
+// word that a portion was approved, that portion is, and the list says so. It
+// is an error when nothing had been approved, and for any other reason. With an
+// expected total that is not what waits it is ErrWaitingDiffers, with both
+// figures, and approves nothing.
 func (s *Service) ApproveMany(ctx context.Context, by events.Actor, in ApproveOrder) (got Approvals, err error) {
 	defer fault.Wrap(&err, "approve many")
 	if !by.Is(events.RoleFinance) {
@@ -135,18 +143,31 @@ func (s *Service) ApproveMany(ctx context.Context, by events.Actor, in ApproveOr
 			got.Approved.add(c.fen)
 		}
 	}
+	leave := func(why LeftReason) {
+		for _, c := range free {
+			left[why].add(c.fen)
+		}
+		free = nil
+	}
 	for begun := time.Now(); len(free) > 0 && !in.DryRun; {
 		if in.Within > 0 && got.Approved.Lines > 0 && time.Since(begun) >= in.Within {
-			for _, c := range free {
-				left[LeftLimit].add(c.fen)
-			}
-			break
+			leave(LeftLimit)
+			continue
 		}
 		chunk := free[:min(len(free), approveChunk)]
-		free = free[len(chunk):]
-		if err := s.inTx(ctx, func(tx pgx.Tx) error { return s.approveChunk(ctx, tx, by, in.Why, chunk) }); err != nil {
+		err := s.inTx(ctx, func(tx pgx.Tx) error { return s.approveChunk(ctx, tx, by, in.Why, chunk) })
+		switch {
+		case err == nil:
+		case got.Approved.Lines == 0:
+			return Approvals{}, err
+		case pg.Transient(err):
+			s.cfg.Log.WarnContext(ctx, "approving many was interrupted", "approved", got.Approved.Lines, "error", err)
+			leave(LeftBroken)
+			continue
+		default:
 			return Approvals{}, fmt.Errorf("after %d compensations over %s were approved: %w", got.Approved.Lines, got.Approved.Fen, err)
 		}
+		free = free[len(chunk):]
 		for _, c := range chunk {
 			if c.left == "" {
 				got.Approved.add(c.fen)

@@ -275,15 +275,60 @@ func TestManyHandsApproveEachOnce(t *testing.T) {
 func TestSomebodyWhoWaitsIsAnswered(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	manyCompensations(t, r, 700)
+	manyCompensations(t, r, sla.ApproveChunk+200)
 	got := r.approveMany(finance, sla.ApproveOrder{Within: 1})
-	require.EqualValues(t, 500, got.Approved.Lines)
+	require.EqualValues(t, sla.ApproveChunk, got.Approved.Lines)
 	require.EqualValues(t, 200, leftOf(got)[sla.LeftLimit].Lines)
 	require.Equal(t, 200, r.rows(`SELECT count(*) FROM sla.compensations WHERE state = 'accrued' AND accrued_at > (
 		SELECT max(accrued_at) FROM sla.compensations WHERE state = 'approved')`), "the oldest were first")
 	got = r.approveMany(finance, sla.ApproveOrder{Within: time.Hour})
 	require.EqualValues(t, 200, got.Approved.Lines)
 	require.Empty(t, got.Left)
+}
+
+// TestAnInterruptionTellsWhatWasApproved: what fails after a portion, because
+// somebody holds a lock for too long, tells of that portion; what fails before
+// any, or for good, is an error.
+func TestAnInterruptionTellsWhatWasApproved(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	const portion, rest = sla.ApproveChunk, 20
+	copiesOfOne(t, r, portion+rest, map[string]string{"vehicle": fmt.Sprintf(`CASE WHEN nth < %d THEN '' ELSE 'car-z' END`, portion)})
+	other, err := r.pool.Begin(t.Context())
+	require.NoError(t, err)
+	defer func() { _ = other.Rollback(context.Background()) }()
+	_, err = other.Exec(t.Context(), `INSERT INTO sla.spent SELECT DISTINCT policy, vehicle, month, 0 FROM sla.compensations WHERE vehicle = 'car-z'`)
+	require.NoError(t, err)
+	r.sessions(map[string]string{"lock_timeout": "100ms"})
+
+	got := r.approveMany(finance, sla.ApproveOrder{Expect: &sla.Tally{Lines: portion + rest, Fen: 5000 * (portion + rest)}})
+	require.Equal(t, sla.Tally{Lines: portion, Fen: 5000 * portion}, got.Approved)
+	require.Equal(t, map[sla.LeftReason]sla.Tally{sla.LeftBroken: {Lines: rest, Fen: 5000 * rest}}, leftOf(got))
+	require.Equal(t, portion, r.rows(`SELECT count(*) FROM sla.compensations WHERE state = 'approved' AND vehicle = ''`))
+
+	waits := sla.Tally{Lines: rest, Fen: 5000 * rest}
+	_, err = r.ApproveMany(t.Context(), finance, sla.ApproveOrder{Why: "the rest", Expect: &waits})
+	require.True(t, pg.Transient(err), "nothing was approved: %v", err)
+	newDoor(t, r).ask(finance, "POST", "/v1/compensations/approve", `{"reason":"the rest"}`, 503)
+	require.Equal(t, rest, r.rows(`SELECT count(*) FROM sla.compensations WHERE state = 'accrued' AND vehicle = 'car-z'`))
+	require.NoError(t, other.Rollback(t.Context()))
+	got = r.approveMany(finance, sla.ApproveOrder{Expect: &waits})
+	require.Equal(t, waits, got.Approved)
+	require.Empty(t, got.Left)
+	r.counted()
+}
+
+// TestWhatNeverPassesIsAnError, however much was approved before it.
+func TestWhatNeverPassesIsAnError(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	copiesOfOne(t, r, sla.ApproveChunk+1, map[string]string{"vehicle": fmt.Sprintf(`CASE WHEN nth < %d THEN '' ELSE 'car-z' END`, sla.ApproveChunk)})
+	_, err := r.pool.Exec(t.Context(), `INSERT INTO sla.spent SELECT DISTINCT policy, vehicle, month, 9223372036854775807 FROM sla.compensations WHERE vehicle = 'car-z'`)
+	require.NoError(t, err)
+	_, err = r.ApproveMany(t.Context(), finance, sla.ApproveOrder{Why: "looked through"})
+	require.ErrorContains(t, err, fmt.Sprintf("after %d compensations over %s were approved", sla.ApproveChunk, sla.Fen(5000*sla.ApproveChunk)))
+	require.False(t, pg.Transient(err))
+	require.Equal(t, 1, r.rows(`SELECT count(*) FROM sla.compensations WHERE state = 'accrued'`))
 }
 
 func TestManyAreApprovedOverHTTP(t *testing.T) {

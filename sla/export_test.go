@@ -66,3 +66,6 @@ var Ratio = ratio
 func PayoutLines(ctx context.Context, s *Service, b Batch) iter.Seq2[PayoutLine, error] {
 	return s.payoutLines(ctx, b)
 }
+
+// ApproveChunk is how many compensations are approved per transaction.
+const ApproveChunk = approveChunk
