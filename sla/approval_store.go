@@ -19,13 +19,14 @@ const leftWhy = `CASE
 	ELSE '' END`
 
 // eachWaiting reads the accrued compensations that a filter selects, the
-// oldest first, a row at a time.
+// oldest first, a row at a time. It is planned for the filter at hand each
+// time: the plan for any filter whatever looks up each verdict by itself.
 func eachWaiting(ctx context.Context, db events.Querier, f CompensationFilter, by events.Actor, each func(candidate)) error {
 	f.State = Accrued
 	rows, err := db.Query(ctx, `
 		SELECT c.id, c.version, c.fen, `+strings.ReplaceAll(leftWhy, "@by", "$9")+`
 		FROM sla.compensations c JOIN sla.guarantees g ON g.id = c.guarantee_id
-		WHERE `+f.sql("c")+` ORDER BY c.accrued_at, c.id`, append(f.args(), by.String())...)
+		WHERE `+f.sql("c")+` ORDER BY c.accrued_at, c.id`, append([]any{pgx.QueryExecModeCacheDescribe}, append(f.args(), by.String())...)...)
 	if err != nil {
 		return err
 	}
@@ -34,8 +35,9 @@ func eachWaiting(ctx context.Context, db events.Querier, f CompensationFilter, b
 	return err
 }
 
-// lockWaiting takes those of some candidates that still are accrued and that
-// nobody else holds, and says of each why it must be left, if it must.
+// lockWaiting takes those of some candidates that nobody else holds, as they are
+// now, and says of each why it must be left, if it must. It asks for nothing but
+// their identifiers, as updateStates does and for the same reason.
 func lockWaiting(ctx context.Context, tx pgx.Tx, chunk []candidate, by events.Actor) (list []Compensation, left map[events.CompensationID]LeftReason, err error) {
 	ids := make([]events.CompensationID, len(chunk))
 	for i, c := range chunk {
@@ -43,7 +45,7 @@ func lockWaiting(ctx context.Context, tx pgx.Tx, chunk []candidate, by events.Ac
 	}
 	rows, err := tx.Query(ctx, `
 		SELECT `+compensationColumns+` FROM sla.compensations
-		WHERE id = ANY($1) AND state = 'accrued' ORDER BY id FOR UPDATE SKIP LOCKED`, ids)
+		WHERE id = ANY($1) ORDER BY id FOR UPDATE SKIP LOCKED`, ids)
 	if err != nil {
 		return nil, nil, err
 	}
