@@ -5,9 +5,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"rescued/events"
+	"rescued/internal/pg"
 	"rescued/sla"
 )
 
@@ -139,4 +142,54 @@ func TestWhatWasTamperedWithOfAChargeIsNamed(t *testing.T) {
 			require.Contains(t, found, "chargebacks: "+comp.RequestID.String()+": ")
 		})
 	}
+}
+
+// TestAChargeRestsOnWhatItsApprovalSaw approves while news comes in that moves
+// the fault from one provider to another and leaves the amount alone. Whatever
+// an approval saw of it, it saw whole, and it can be worked out again.
+func TestAChargeRestsOnWhatItsApprovalSaw(t *testing.T) {
+	t.Parallel()
+	r, ctx := newRig(t), t.Context()
+	r.shared()
+	var rescues []events.RequestID
+	var waiting []sla.Compensation
+	news := map[events.RequestID][]events.Envelope{}
+	for range 24 {
+		id := events.NewID[events.RequestID]()
+		r.happens(r.open(id, "urban"),
+			events.RequestAssigned{RequestID: id, Area: "cn-3301", CrewID: crewA, ProviderID: provA, AssignedAt: minute(13), ExpectedAt: minute(40)},
+			arrivedEvent(id, crewA, due.Add(15*time.Minute)))
+		rescues, waiting = append(rescues, id), append(waiting, r.live(id))
+		news[id] = r.journaled(
+			events.RequestAssigned{RequestID: id, Area: "cn-3301", CrewID: crewB, ProviderID: provB, AssignedAt: minute(1), ExpectedAt: minute(20)},
+			events.RequestReleased{RequestID: id, Area: "cn-3301", CrewID: crewB, ReleasedAt: minute(12), FromState: "assigned", Cause: "crew"})
+	}
+	var both errgroup.Group
+	both.Go(func() error {
+		for _, id := range rescues {
+			for _, env := range news[id] {
+				if err := pg.InTx(ctx, r.pool, func(tx pgx.Tx) error {
+					if _, err := tx.Exec(ctx, `INSERT INTO events.inbox (consumer_group, event_id) VALUES ('sla', $1)`, env.ID); err != nil {
+						return err
+					}
+					return r.Handlers()[0].Handle(ctx, tx, env)
+				}); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	both.Go(func() error {
+		for _, c := range waiting {
+			if _, err := r.Approve(ctx, finance, c.ID, c.Version, "seen"); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	require.NoError(t, both.Wait())
+	lines, done := r.differences()
+	require.Empty(t, lines)
+	require.GreaterOrEqual(t, done[len(done)-2].Checked, len(rescues), "each is charged to somebody")
 }
