@@ -22,17 +22,21 @@ import (
 // with it, and it is they that are replayed.
 func (s *Service) verifyCharges(ctx context.Context, r *Report) error {
 	return r.snapshot(ctx, func(tx pgx.Tx) error {
+		shared := func(c Compensation) (bool, error) {
+			p, err := s.policy(ctx, tx, c.Policy, c.PolicyVersion)
+			return p.shared(), err
+		}
 		for after := (events.CompensationID{}); ; {
-			list, err := readCharged(ctx, tx, after, verifyChunk)
-			if err != nil || len(list) == 0 {
+			list, last, err := readCharged(ctx, tx, shared, after, verifyChunk)
+			if err != nil || last == after {
 				return err
 			}
-			for i := range list {
-				if err := s.verifyCharged(ctx, tx, r, &list[i]); err != nil {
+			for _, c := range list {
+				if err := s.verifyCharged(ctx, tx, r, c); err != nil {
 					return err
 				}
 			}
-			after = list[len(list)-1].compensation.ID
+			after = last
 		}
 	})
 }

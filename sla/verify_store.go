@@ -167,52 +167,56 @@ type basis struct {
 	at   time.Time
 }
 
-// readCharged gives the next compensations after one, in the order of their
-// identifiers, of which others bear a part or may by their policy, with all
-// there is of that.
-func readCharged(ctx context.Context, tx pgx.Tx, after events.CompensationID, limit int) ([]charged, error) {
+// readCharged gives all there is of what others bear of the next compensations
+// after one, in the order of their identifiers, and the last that was read.
+// Those of which nobody else bears anything, nor may by their policy, are left
+// out.
+func readCharged(ctx context.Context, tx pgx.Tx, shared func(Compensation) (bool, error), after events.CompensationID, limit int) (list []*charged, last events.CompensationID, err error) {
 	rows, err := tx.Query(ctx, `
-		WITH shared AS MATERIALIZED (
-			SELECT name, version FROM sla.policies
-			WHERE coalesce((document::json #>> '{bearers,provider_pct}')::int, 0) <> 0 OR coalesce((document::json #>> '{bearers,partner_pct}')::int, 0) <> 0)
-		SELECT `+compensationColumns+` FROM sla.compensations c
-		WHERE id > coalesce($1, '00000000-0000-0000-0000-000000000000'::uuid)
-			AND ((policy, policy_version) IN (SELECT name, version FROM shared)
-				OR EXISTS (SELECT FROM sla.chargebacks b WHERE b.compensation_id = c.id)
-				OR EXISTS (SELECT FROM sla.attributions a WHERE a.compensation_id = c.id))
-		ORDER BY id LIMIT $2`, after, limit)
+		SELECT `+compensationColumns+` FROM sla.compensations
+		WHERE id > coalesce($1, '00000000-0000-0000-0000-000000000000'::uuid) ORDER BY id LIMIT $2`, after, limit)
 	if err != nil {
-		return nil, err
+		return nil, after, err
 	}
-	list, err := pgx.CollectRows(rows, scanCompensation)
-	if err != nil {
-		return nil, err
+	read, err := pgx.CollectRows(rows, scanCompensation)
+	if err != nil || len(read) == 0 {
+		return nil, after, err
 	}
-	all, ids := make([]charged, len(list)), make([]events.CompensationID, len(list))
-	of := make(map[events.CompensationID]*charged, len(list))
-	bySubject := map[string][]*charged{}
-	for i, c := range list {
+	all, ids := make([]charged, len(read)), make([]events.CompensationID, len(read))
+	of := make(map[events.CompensationID]*charged, len(read))
+	for i, c := range read {
 		all[i] = charged{compensation: c, overturned: map[Counterparty]bool{}, postings: map[string]posting{}}
 		ids[i], of[c.ID] = c.ID, &all[i]
-		bySubject[c.RequestID.String()] = append(bySubject[c.RequestID.String()], &all[i])
 	}
 	for _, read := range []func(context.Context, pgx.Tx, []events.CompensationID, map[events.CompensationID]*charged) error{
 		chargedBases, chargedRows, chargedOverturned, chargedPostings,
 	} {
 		if err := read(ctx, tx, ids, of); err != nil {
-			return nil, err
+			return nil, after, err
+		}
+	}
+	bySubject := map[string][]*charged{}
+	for i := range all {
+		c := &all[i]
+		may, err := shared(c.compensation)
+		if err != nil {
+			return nil, after, err
+		}
+		if may || c.basis != nil || len(c.charges) > 0 || len(c.postings) > 0 {
+			list = append(list, c)
+			bySubject[c.compensation.RequestID.String()] = append(bySubject[c.compensation.RequestID.String()], c)
 		}
 	}
 	heard, err := events.ReadHeard(ctx, tx, "sla", slices.Collect(maps.Keys(bySubject)))
 	if err != nil {
-		return nil, err
+		return nil, after, err
 	}
 	for _, h := range heard {
 		for _, c := range bySubject[h.Subject] {
 			c.heard = append(c.heard, h)
 		}
 	}
-	return all, nil
+	return list, ids[len(ids)-1], nil
 }
 
 func chargedBases(ctx context.Context, tx pgx.Tx, ids []events.CompensationID, of map[events.CompensationID]*charged) error {
