@@ -3,9 +3,14 @@ package pages
 import (
 	"net/http"
 	"strconv"
+	"time"
 
 	"rescued/sla"
 )
+
+// approveWithin is how long the reader waits for his answer: the rest is offered
+// to him again.
+const approveWithin = 20 * time.Second
 
 // approveAll is the offer to approve all that a list of waiting compensations
 // shows: what would be, and what stays for which reason.
@@ -46,7 +51,7 @@ func (p *pages) approveList(w http.ResponseWriter, r *http.Request, f finance) e
 		return err
 	}
 	seen := sla.Tally{Lines: whole(in.Get("expect_lines")), Fen: sla.Fen(whole(in.Get("expect_fen")))}
-	got, err := p.Money.ApproveMany(r.Context(), f.By, sla.ApproveOrder{CompensationFilter: filter, Why: in.Get("reason"), Expect: &seen})
+	got, err := p.Money.ApproveMany(r.Context(), f.By, sla.ApproveOrder{CompensationFilter: filter, Why: in.Get("reason"), Expect: &seen, Within: approveWithin})
 	switch {
 	case err == nil:
 		http.Redirect(w, r, f.With("done", "approve_all", "n", strconv.FormatInt(got.Approved.Lines, 10)), http.StatusSeeOther)
