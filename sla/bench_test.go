@@ -1,8 +1,12 @@
 package sla_test
 
 import (
+	"context"
+	"fmt"
 	"testing"
 	"time"
+
+	"github.com/stretchr/testify/require"
 
 	"rescued/events"
 	"rescued/sla"
@@ -80,4 +84,22 @@ func BenchmarkVerdict(b *testing.B) {
 	for b.Loop() {
 		p.Owed(t)
 	}
+}
+
+// BenchmarkBringIn brings rescues in, a thousand at a time.
+func BenchmarkBringIn(b *testing.B) {
+	r, ctx := newRig(b), context.Background()
+	i := r.importer(clerk, pastSpec(false))
+	rescues := make([]sla.PastRescue, 1000)
+	n := 0
+	for b.Loop() {
+		for row := range rescues {
+			rescues[row] = pastRescue(fmt.Sprint("rescue ", n), 30+n%30)
+			n++
+		}
+		got, err := i.Add(ctx, rescues)
+		require.NoError(b, err)
+		require.Equal(b, len(rescues), got.Added)
+	}
+	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "rescues/s")
 }

@@ -382,21 +382,3 @@ func TestARejectedImportIsNeverPaid(t *testing.T) {
 	require.Equal(t, imp.ID.String(), past["items"].([]any)[0].(map[string]any)["import_id"])
 	require.Equal(t, 3, r.rows(`SELECT count(*) FROM events.journal WHERE type = 'cn.rescue.import.changed.v1'`), "loading, prepared, rejected")
 }
-
-// BenchmarkBringIn brings rescues in, a thousand at a time.
-func BenchmarkBringIn(b *testing.B) {
-	r, ctx := newRig(b), context.Background()
-	i := r.importer(clerk, pastSpec(false))
-	rescues := make([]sla.PastRescue, 1000)
-	n := 0
-	for b.Loop() {
-		for row := range rescues {
-			rescues[row] = pastRescue(fmt.Sprint("rescue ", n), 30+n%30)
-			n++
-		}
-		got, err := i.Add(ctx, rescues)
-		require.NoError(b, err)
-		require.Equal(b, len(rescues), got.Added)
-	}
-	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "rescues/s")
-}
