@@ -128,18 +128,17 @@
 // others what they bear, in the same transaction, by what is known then: the
 // first does, news that leaves the amount alone and later approvals charge
 // nobody anew, and what was known is kept for whoever works it out again. A
-// void reverses it. A
-// bearer's charges stand on its monthly statement, each on one; what is taken
-// back while that is open leaves it, and afterwards is credited on the next. A
-// provider's lists its services too, and its fees are booked as payable when its
-// fapiao is recorded; settling takes them and the charges off the books, each
-// paid in money, or set off with only the difference paid. A partner's lists how
-// its customers were served, and what share it bears of which compensation by
-// which policy version. It goes the same way with the money in one direction:
-// the fapiao is ours, no fees are owed, and settling books its share as
-// received. What is invoiced is stated and booked with tax; the rate is noted,
-// and the tax is not booked apart. What anybody takes away as a file is an
-// [Export], and is recorded.
+// void reverses it. A bearer's charges stand on its monthly statement, each on
+// one; what is taken back while that is open leaves it, and afterwards is
+// credited on the next. A provider's lists its services too, and its fees are
+// booked as payable when its fapiao is recorded; settling takes them and the
+// charges off the books, each paid in money, or set off with only the
+// difference paid. A partner's lists how its customers were served, and what
+// share it bears of which compensation by which policy version. It goes the
+// same way with the money in one direction: the fapiao is ours, no fees are
+// owed, and settling books its share as received. What is invoiced is stated
+// and booked with tax; the rate is noted, and the tax is not booked apart.
+// What anybody takes away as a file is an [Export], and is recorded.
 //
 // # What counts
 //
