@@ -36,7 +36,7 @@
 //
 //	Statement   draft     issue → issued · discard → discarded · decide → draft
 //	            issued    decide → issued · confirm, lapse → confirmed
-//	            confirmed invoice → invoiced
+//	            confirmed invoice → invoiced · settle → settled
 //	            invoiced  settle → settled
 //
 //	Its lines   listed    dispute → disputed · withdraw → withdrawn

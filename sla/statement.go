@@ -41,7 +41,7 @@ const (
 var statementTable = fsm.Table[StatementState, StatementEvent]{
 	StatementDraft:     {evIssue: StatementIssued, evDiscardIt: StatementDiscarded, evDecide: StatementDraft},
 	StatementIssued:    {evDecide: StatementIssued, evConfirm: StatementConfirmed, evLapse: StatementConfirmed},
-	StatementConfirmed: {evInvoice: StatementInvoiced},
+	StatementConfirmed: {evInvoice: StatementInvoiced, evSettle: StatementSettled}, // settled as it is when there is nothing to invoice
 	StatementInvoiced:  {evSettle: StatementSettled},
 }
 
@@ -202,6 +202,7 @@ var (
 	ErrNotCharged      = fault.New(fault.Conflict, "line_is_no_charge", "Only a charge can be disputed.")
 	ErrWindowClosed    = fault.New(fault.Conflict, "dispute_window_closed", "The window for disputes has closed.")
 	ErrInDispute       = fault.New(fault.Conflict, "lines_in_dispute", "Lines are still in dispute; decide them first.")
+	ErrNotInvoiced     = fault.New(fault.Conflict, "not_invoiced", "The invoice of this statement is not recorded yet; record it first.")
 	ErrFapiaoUsed      = fault.New(fault.Conflict, "fapiao_used", "This invoice is recorded with another statement.")
 )
 
@@ -213,6 +214,15 @@ func monthWindow(year int, month time.Month) (first, from, to time.Time) {
 
 // Net is what is paid out in the end; negative, so much is received.
 func (s Statement) Net() Fen { return s.Fees - s.Charges }
+
+// ToInvoice is what its invoice is for: a provider's fees, or a partner's share.
+// Of nothing there is no invoice.
+func (s Statement) ToInvoice() Fen {
+	if s.Of.Bearer == BearerPartner {
+		return s.Charges
+	}
+	return s.Fees
+}
 
 // statementNotes say in words what the figures of a statement mean.
 var statementNotes = map[Bearer]Words{

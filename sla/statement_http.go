@@ -226,7 +226,7 @@ func (s *Service) registerStatements(api huma.API) {
 				return s.RecordFapiao(ctx, by, in.ID, seen, Fapiao{in.Body.FapiaoNumber, in.Body.TaxPct})
 			})
 		})
-	web.Register(api, statementOp("settleStatement", http.MethodPost, "/{id}/settle", "Settle a statement", "What was payable and receivable is gone from the books, once: each paid in money, or set off with only the difference paid. A partner's share is booked as received; no fees are owed to it, so it is never set off."), money,
+	web.Register(api, statementOp("settleStatement", http.MethodPost, "/{id}/settle", "Settle a statement", "What was payable and receivable is gone from the books, once: each paid in money, or set off with only the difference paid. A partner's share is booked as received; no fees are owed to it, so it is never set off. Where there is nothing to invoice, no fees of a provider and no share of a partner, no invoice is asked for."), money,
 		func(ctx context.Context, in *settleInput) (*statementOutput, error) {
 			return s.change(ctx, in.Precondition, func(by events.Actor, seen int64) (Statement, error) {
 				return s.SettleStatement(ctx, by, in.ID, seen, Settlement{in.Body.How, in.Body.Reference})

@@ -122,7 +122,7 @@ func TestAPartnersMonth(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, partnerA.String(), st.ConfirmedBy)
 	_, err = r.SettleStatement(ctx, finance, st.ID, st.Version, sla.Settlement{How: sla.SettledPaid, Ref: "bank 1"})
-	require.Equal(t, fault.Conflict, fault.KindOf(err), "without an invoice")
+	require.ErrorIs(t, err, sla.ErrNotInvoiced)
 	_, err = r.RecordFapiao(ctx, partnerA, st.ID, st.Version, sla.Fapiao{Number: "25322000000123456789", TaxPct: 6})
 	require.Equal(t, fault.Forbidden, fault.KindOf(err), "the invoice is ours")
 	st, err = r.RecordFapiao(ctx, finance, st.ID, st.Version, sla.Fapiao{Number: "25322000000123456789", TaxPct: 6})
@@ -204,6 +204,51 @@ func TestProviderAndPartnerAreStatedApart(t *testing.T) {
 		require.Equal(t, sla.ItemWithdrawn, r.items(st.ID, sla.ItemFilter{Kind: sla.ItemCharge})[0].State)
 	}
 	r.stands(0, 0, "void")
+}
+
+// There is no invoice over nothing: a partner's month in which its customers
+// were all helped in time is settled without one, and so is a provider's that
+// earned no fees, whatever it is charged.
+func TestNothingToInvoice(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.shared()
+	ctx := t.Context()
+	r.customer(func(id events.RequestID) events.Event { return arrivedEvent(id, crewA, minute(20)) })
+	c := r.live(r.customer(func(id events.RequestID) events.Event { return cancelledEvent(id, due.Add(23*time.Minute)) }))
+	r.at(afterMarch)
+	st := r.of(sla.PartnerOf(partner), time.March)
+	require.Equal(t, []any{int64(2), sla.Fen(0)}, []any{st.Services, st.Charges})
+	st, err := r.ConfirmStatement(ctx, partnerA, st.ID, st.Version)
+	require.NoError(t, err)
+	st, err = r.SettleStatement(ctx, finance, st.ID, st.Version, sla.Settlement{How: sla.SettledPaid, Ref: "nothing was due"})
+	require.NoError(t, err)
+	require.Equal(t, []any{sla.StatementSettled, ""}, []any{st.State, st.Fapiao.Number})
+	r.stands(0, 0, "nothing is booked")
+
+	// Its provider's March has a fee; its April only what it was charged then.
+	its := r.of(sla.ProviderOf(provA), time.March)
+	its, err = r.ConfirmStatement(ctx, providerA, its.ID, its.Version)
+	require.NoError(t, err)
+	require.Equal(t, sla.Fen(2400), its.ToInvoice())
+	_, err = r.SettleStatement(ctx, finance, its.ID, its.Version, sla.Settlement{How: sla.SettledSetOff, Ref: "fees"})
+	require.ErrorIs(t, err, sla.ErrNotInvoiced)
+	_, err = r.pool.Exec(ctx, `UPDATE sla.statements SET state = 'settled', settled_how = 'paid', settled_ref = 'x' WHERE id = $1`, its.ID)
+	require.ErrorContains(t, err, "invoiced_by_number", "whoever writes it")
+	_, err = r.Approve(ctx, finance, c.ID, c.Version, "seen")
+	require.NoError(t, err)
+	charged := r.balances()[sla.ProviderReceivable]
+	require.Positive(t, charged)
+	r.at(time.Date(2026, 5, 2, 1, 0, 0, 0, time.UTC))
+	next := r.of(sla.ProviderOf(provA), time.April)
+	require.Equal(t, []sla.Fen{0, charged}, []sla.Fen{next.Fees, next.Charges})
+	next, err = r.ConfirmStatement(ctx, providerA, next.ID, next.Version)
+	require.NoError(t, err)
+	_, err = r.SettleStatement(ctx, finance, next.ID, next.Version, sla.Settlement{How: sla.SettledPaid, Ref: "bank 3"})
+	require.NoError(t, err)
+	require.Equal(t, []sla.Fen{0, charged}, []sla.Fen{r.balances()[sla.ProviderReceivable], r.balances()[sla.Cash]})
+	r.seal()
+	r.clean()
 }
 
 // What nobody disputes is confirmed when the window closes, whoever it is of.

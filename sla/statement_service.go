@@ -105,7 +105,8 @@ func (s *Service) RecordFapiao(ctx context.Context, by events.Actor, id events.S
 // was charged was kept back from its fees and only the difference was paid, to
 // whichever side it falls. A partner has no fees to set its share off against.
 // A statement that credits more than it charges is settled the
-// other way round, and one of nothing books nothing. Finance may.
+// other way round, and one of nothing books nothing. What there is to invoice
+// must be invoiced before: ErrNotInvoiced. Finance may.
 func (s *Service) SettleStatement(ctx context.Context, by events.Actor, id events.StatementID, seen int64, how Settlement) (Statement, error) {
 	var wrong []fault.Field
 	if how.How != SettledPaid && how.How != SettledSetOff {
@@ -118,6 +119,9 @@ func (s *Service) SettleStatement(ctx context.Context, by events.Actor, id event
 		return Statement{}, err
 	}
 	return s.changeStatement(ctx, by, id, seen, evSettle, how.Ref, func(tx pgx.Tx, st *Statement, now time.Time) error {
+		if st.State == StatementConfirmed && st.ToInvoice() != 0 {
+			return ErrNotInvoiced
+		}
 		if how.How == SettledSetOff && st.Of.Bearer != BearerProvider {
 			return fault.InvalidFields([]fault.Field{{Field: "how", Code: "no_fees", Detail: "cannot be set_off: no fees are owed to a partner, so there is nothing to keep its share back from; say paid once its payment is there"}})
 		}

@@ -258,12 +258,13 @@ func (page statementPage) Total() sla.Fen {
 
 // MayInvoice and the others say which form the reader is offered.
 func (page statementPage) MayInvoice() bool {
-	return page.S.State == sla.StatementConfirmed && page.By.Is(events.RoleFinance, events.RoleProvider)
+	return page.S.State == sla.StatementConfirmed && page.S.ToInvoice() != 0 && page.By.Is(events.RoleFinance, events.RoleProvider)
 }
 
 // MaySettle reports whether the settlement may be noted.
 func (page statementPage) MaySettle() bool {
-	return page.S.State == sla.StatementInvoiced && page.MayAct()
+	ready := page.S.State == sla.StatementInvoiced || page.S.State == sla.StatementConfirmed && page.S.ToInvoice() == 0
+	return ready && page.MayAct()
 }
 
 // MayDispute reports whether whom it is of may still doubt a line.
