@@ -136,7 +136,7 @@ func TestTwoRunsAreTheSame(t *testing.T) {
 			var first []string
 			for range 2 {
 				w := sim.World{
-					Calls: calls[:1500], Fleet: sim.Placed(calls, 14, 5, 0), Model: geo.ConstantSpeed(30, 1.35),
+					Calls: calls[:600], Fleet: sim.Placed(calls, 12, 5, 0), Model: geo.ConstantSpeed(30, 1.35),
 					Turnout: 2 * time.Minute, Service: 30 * time.Minute, Promised: 45 * time.Minute,
 				}
 				runs, legs, _ := replayed(t, t.TempDir(), w, policy(t, name))
