@@ -15,10 +15,10 @@ import (
 
 const (
 	// approveChunk is how many compensations are approved per transaction. One
-	// costs as much whether 250 or 2000 go together, and more memory and
-	// nothing else is had of 5000; so it is as many as still let somebody else,
-	// who waits for the count of a programme, have it within a moment.
-	approveChunk = 1000
+	// costs as much whether 250 or 2000 go together. Few, so that a portion ends
+	// well within a call's time however busy the machine is, and somebody else
+	// who waits for the count of a programme has it within a moment.
+	approveChunk = 250
 	// MostApproved is the most compensations one call of ApproveMany approves.
 	MostApproved = 50_000
 )

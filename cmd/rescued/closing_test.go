@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -213,10 +214,21 @@ func (c *closing) approves(imp string, owed sla.Tally) {
 	var got sla.ApprovalsBody
 	c.chen.must(c.t, http.StatusOK, http.MethodPost, "/v1/compensations/approve", order, &got)
 	require.Zero(c.t, got.Approved, "who prepared them approves none")
-	c.lin.must(c.t, http.StatusOK, http.MethodPost, "/v1/compensations/approve", order, &got)
-	require.Len(c.t, got.Left, 1)
-	require.Equal(c.t, sla.LeftFourEyes, got.Left[0].Reason)
-	c.did("2 March", "Lin", "approves at once what one person may", got.Approved)
+	// A busy machine leaves some for the next press of the button, and what was
+	// approved although nobody could be told any more is waiting no longer.
+	eventually(c.t, "only what needs two persons is left", func() bool {
+		order["expect"] = c.waiting(imp)
+		answer, err := c.lin.try(c.t.Context(), http.MethodPost, "/v1/compensations/approve", order)
+		require.NoError(c.t, err)
+		if answer.status == http.StatusConflict {
+			return false
+		}
+		require.Equal(c.t, http.StatusOK, answer.status, "%s", answer)
+		require.NoError(c.t, json.Unmarshal(answer.body, &got))
+		return len(got.Left) == 1 && got.Left[0].Reason == sla.LeftFourEyes
+	})
+	left := got.Left[0].Tally
+	c.did("2 March", "Lin", "approves at once what one person may", sla.Tally{Lines: owed.Lines - left.Lines, Fen: owed.Fen - left.Fen})
 
 	var both sla.Tally
 	for _, one := range all[struct {
@@ -228,7 +240,7 @@ func (c *closing) approves(imp string, owed sla.Tally) {
 		require.Equal(c.t, "approved", c.decides(c.zhou, path, "approve", "so I find", http.StatusOK).State)
 		both.Lines, both.Fen = both.Lines+1, both.Fen+one.Fen
 	}
-	require.Equal(c.t, got.Left[0].Tally, both)
+	require.Equal(c.t, left, both)
 	require.Zero(c.t, c.waiting(imp))
 	c.did("2 March", "Lin, Zhou", "approve the others one by one, both of them", both)
 }
