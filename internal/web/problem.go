@@ -119,7 +119,7 @@ func problemOf(ctx context.Context, path, lang string, err error) *ProblemBody {
 	switch {
 	case f.Kind == fault.Internal:
 		logger(ctx).ErrorContext(ctx, "internal error", "error", err, "route", route(ctx), "request_id", p.TraceID)
-	case f.Kind == fault.Busy && f.Err != nil && ctx.Err() == nil: // else the caller left, and that broke it
+	case f.Kind == fault.Busy && f.Err != nil && !errors.Is(ctx.Err(), context.Canceled): // else the caller left, and that broke it
 		logger(ctx).WarnContext(ctx, "busy", "error", err, "route", route(ctx), "request_id", p.TraceID)
 	}
 	return p
