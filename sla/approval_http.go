@@ -11,9 +11,6 @@ import (
 	"rescued/internal/web"
 )
 
-// approveWithin leaves a call time to answer, however slow the database is.
-const approveWithin = 10 * time.Second
-
 type approveManyInput struct {
 	Body struct {
 		DecisionBody
@@ -58,7 +55,7 @@ func (s *Service) approveCompensations(ctx context.Context, in *approveManyInput
 	b := in.Body
 	got, err := s.ApproveMany(ctx, by, ApproveOrder{
 		CompensationFilter: CompensationFilter{Area: b.Area, Policy: b.Policy, From: b.From, To: b.To, ImportID: b.ImportID, UpTo: b.UpToFen},
-		Why:                b.Reason, Expect: b.Expect, Limit: b.Limit, DryRun: b.DryRun, Within: approveWithin,
+		Why:                b.Reason, Expect: b.Expect, Limit: b.Limit, DryRun: b.DryRun, Within: ApproveWithin,
 	})
 	if err != nil {
 		return nil, err

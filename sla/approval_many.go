@@ -21,6 +21,9 @@ const (
 	approveChunk = 250
 	// MostApproved is the most compensations one call of ApproveMany approves.
 	MostApproved = 50_000
+	// ApproveWithin, by the wall, leaves somebody who waits for ApproveMany time
+	// to be answered, however slow the database is.
+	ApproveWithin = 10 * time.Second
 )
 
 // ApproveOrder says what is to be approved at once, and why.

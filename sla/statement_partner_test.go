@@ -52,6 +52,21 @@ func (r *rig) of(c sla.Counterparty, month time.Month) sla.Statement {
 	return st
 }
 
+// invoicedShare is the statement of a partner that owes 500 fen for March, ready
+// to be settled.
+func (r *rig) invoicedShare() sla.Statement {
+	r.t.Helper()
+	ctx := r.t.Context()
+	r.charged(15 * time.Minute)
+	r.at(afterMarch)
+	st := r.of(sla.PartnerOf(partner), time.March)
+	st, err := r.ConfirmStatement(ctx, partnerA, st.ID, st.Version)
+	require.NoError(r.t, err)
+	st, err = r.RecordFapiao(ctx, finance, st.ID, st.Version, sla.Fapiao{Number: "25322000000123456789", TaxPct: 6})
+	require.NoError(r.t, err)
+	return st
+}
+
 // TestAPartnersMonth is what happens between March and May with a partner that
 // bears 10% of what its customers are paid for lateness, and what the books say
 // of it at each stage.
@@ -277,13 +292,7 @@ func TestSettlersRace(t *testing.T) {
 	r := newRig(t)
 	r.shared()
 	ctx := t.Context()
-	r.charged(15 * time.Minute)
-	r.at(afterMarch)
-	st := r.of(sla.PartnerOf(partner), time.March)
-	st, err := r.ConfirmStatement(ctx, partnerA, st.ID, st.Version)
-	require.NoError(t, err)
-	st, err = r.RecordFapiao(ctx, finance, st.ID, st.Version, sla.Fapiao{Number: "25322000000123456789", TaxPct: 6})
-	require.NoError(t, err)
+	st := r.invoicedShare()
 	errs := make([]error, 8)
 	var group errgroup.Group
 	for i := range errs {
@@ -321,14 +330,8 @@ func TestAPartnersStatementIsVerified(t *testing.T) {
 			r := newRig(t)
 			r.shared()
 			ctx := t.Context()
-			r.charged(15 * time.Minute)
-			r.at(afterMarch)
-			st := r.of(sla.PartnerOf(partner), time.March)
-			st, err := r.ConfirmStatement(ctx, partnerA, st.ID, st.Version)
-			require.NoError(t, err)
-			st, err = r.RecordFapiao(ctx, finance, st.ID, st.Version, sla.Fapiao{Number: "25322000000123456789", TaxPct: 6})
-			require.NoError(t, err)
-			_, err = r.SettleStatement(ctx, finance, st.ID, st.Version, sla.Settlement{How: sla.SettledPaid, Ref: "bank 1"})
+			st := r.invoicedShare()
+			_, err := r.SettleStatement(ctx, finance, st.ID, st.Version, sla.Settlement{How: sla.SettledPaid, Ref: "bank 1"})
 			require.NoError(t, err)
 			r.stands(0, 500, "received")
 			r.tamper(sql)

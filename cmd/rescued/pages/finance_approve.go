@@ -3,14 +3,9 @@ package pages
 import (
 	"net/http"
 	"strconv"
-	"time"
 
 	"rescued/sla"
 )
-
-// approveWithin is how long the reader waits for his answer: the rest is offered
-// to him again.
-const approveWithin = 20 * time.Second
 
 // approveAll is the offer to approve all that a list of waiting compensations
 // shows: what would be, and what stays for which reason.
@@ -51,7 +46,7 @@ func (p *pages) approveList(w http.ResponseWriter, r *http.Request, f finance) e
 		return err
 	}
 	seen := sla.Tally{Lines: whole(in.Get("expect_lines")), Fen: sla.Fen(whole(in.Get("expect_fen")))}
-	got, err := p.Money.ApproveMany(r.Context(), f.By, sla.ApproveOrder{CompensationFilter: filter, Why: in.Get("reason"), Expect: &seen, Within: approveWithin})
+	got, err := p.Money.ApproveMany(r.Context(), f.By, sla.ApproveOrder{CompensationFilter: filter, Why: in.Get("reason"), Expect: &seen, Within: sla.ApproveWithin})
 	switch {
 	case err == nil:
 		http.Redirect(w, r, f.With("done", "approve_all", "n", strconv.FormatInt(got.Approved.Lines, 10)), http.StatusSeeOther)
