@@ -279,7 +279,7 @@ func position(at time.Time, metres float64) map[string]any {
 // the request open without a reason: a crew's row may be in hand just then, for its position.
 func (e *edge) match(request answer) {
 	e.t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		_, err := e.svc.Match(context.Background(), areaOf(request))
 		require.NoError(e.t, err)
 		if now := e.ok(root, http.MethodGet, "/v1/requests/"+request.id(), nil).Body; now["state"] != "open" || now["held"] != nil {

@@ -2,7 +2,6 @@ package sla_test
 
 import (
 	"fmt"
-	"strings"
 	"testing"
 	"time"
 
@@ -19,12 +18,13 @@ func TestPartnersStatementsOverHTTP(t *testing.T) {
 	d := newDoor(t, r)
 	r.charged(15 * time.Minute)
 	r.at(afterMarch)
-	ask := func(who string) string { return fmt.Sprintf(`{%s"month": "2026-03"}`, who) }
+	in := func(month, who string) string { return fmt.Sprintf(`{%s"month": %q}`, who, month) }
+	ask := func(who string) string { return in("2026-03", who) }
 	ofPartner, ofProvider := fmt.Sprintf(`"partner_id": %q, `, partner), fmt.Sprintf(`"provider_id": %q, `, provA)
 	d.ask(finance, "POST", "/v1/statements", ask(""), 400)
 	d.ask(finance, "POST", "/v1/statements", ask(ofPartner+ofProvider), 400)
 	d.ask(finance, "POST", "/v1/statements", ask(`"partner_id": "`+provA.String()+`", `), 400)
-	d.ask(finance, "POST", "/v1/statements", strings.Replace(ask(ofPartner), "03", "04", 1), 409)
+	d.ask(finance, "POST", "/v1/statements", in("2026-04", ofPartner), 409)
 	for _, by := range []events.Actor{partnerA, providerA, operator, admin} {
 		d.ask(by, "POST", "/v1/statements", ask(ofPartner), 403)
 	}
