@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"hash/fnv"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -71,8 +70,7 @@ type Lock struct {
 	conn    *pgx.Conn
 	ctx     context.Context
 	cancel  context.CancelCauseFunc
-	watched chan struct{}
-	release sync.Once
+	watched chan struct{} // closed once the lock is given up
 }
 
 // TryLock takes the advisory lock of key on a connection of its own, or
@@ -120,14 +118,11 @@ func waitLock(ctx context.Context, pool *pgxpool.Pool, key string) (*Lock, error
 // or the context given to TryLock ends.
 func (l *Lock) Context() context.Context { return l.ctx }
 
-// Release gives the lock up by closing its connection. It may be called
-// more than once.
+// Release gives the lock up and closes its connection; whoever asks for the
+// lock next finds it free. It may be called more than once.
 func (l *Lock) Release() {
-	l.release.Do(func() {
-		l.cancel(nil)
-		<-l.watched
-		closeConn(l.conn)
-	})
+	l.cancel(nil)
+	<-l.watched
 }
 
 func lockConn(ctx context.Context, pool *pgxpool.Pool) (*pgx.Conn, error) {
@@ -161,9 +156,7 @@ func watchLock(ctx context.Context, conn *pgx.Conn) *Lock {
 	go func() {
 		defer close(l.watched)
 		l.watch()
-		if l.ctx.Err() != nil { // the caller's context ended: give the lock up now
-			closeConn(conn)
-		}
+		giveUp(conn)
 	}()
 	return l
 }
@@ -180,7 +173,8 @@ func (l *Lock) watch() {
 			return
 		}
 		if err != nil && quiet {
-			ping, cancel := context.WithTimeout(l.ctx, lockHeartbeat)
+			// To its end: a question called off half way takes the connection with it.
+			ping, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), lockHeartbeat)
 			err = l.conn.Ping(ping)
 			cancel()
 		}
@@ -189,6 +183,15 @@ func (l *Lock) watch() {
 			return
 		}
 	}
+}
+
+// giveUp frees what conn has locked before it closes it, since a server notices
+// a closed connection only a while later.
+func giveUp(conn *pgx.Conn) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_, _ = conn.Exec(ctx, `SELECT pg_advisory_unlock_all()`)
+	closeConn(conn)
 }
 
 // closeConn says goodbye even when the caller's context is over.
