@@ -198,6 +198,7 @@ var (
 	ErrNoStatement     = fault.New(fault.NotFound, "statement_not_found", "There is no such statement.")
 	ErrStatementExists = fault.New(fault.Conflict, "statement_exists", "There is a statement of this month already; discard its draft first, or wait for the next month.")
 	ErrMonthOpen       = fault.New(fault.Conflict, "month_not_over", "The month is not over; draft its statement when it is.")
+	ErrNothingToState  = fault.New(fault.Conflict, "nothing_to_state", "There is nothing to state: no service and no charge by the end of that month; check whose statement you ask for.")
 	ErrNoStatementLine = fault.New(fault.NotFound, "statement_line_not_found", "The statement has no such line.")
 	ErrNotCharged      = fault.New(fault.Conflict, "line_is_no_charge", "Only a charge can be disputed.")
 	ErrWindowClosed    = fault.New(fault.Conflict, "dispute_window_closed", "The window for disputes has closed.")

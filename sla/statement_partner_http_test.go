@@ -24,7 +24,10 @@ func TestPartnersStatementsOverHTTP(t *testing.T) {
 	d.ask(finance, "POST", "/v1/statements", ask(""), 400)
 	d.ask(finance, "POST", "/v1/statements", ask(ofPartner+ofProvider), 400)
 	d.ask(finance, "POST", "/v1/statements", ask(`"partner_id": "`+provA.String()+`", `), 400)
-	d.ask(finance, "POST", "/v1/statements", in("2026-04", ofPartner), 409)
+	require.Equal(t, "month_not_over", must(d.ask(finance, "POST", "/v1/statements", in("2026-04", ofPartner), 409))["code"])
+	for _, nobodys := range []string{in("2026-02", ofPartner), ask(fmt.Sprintf(`"partner_id": %q, `, events.NewID[events.PartnerID]()))} {
+		require.Equal(t, "nothing_to_state", must(d.ask(finance, "POST", "/v1/statements", nobodys, 409))["code"])
+	}
 	for _, by := range []events.Actor{partnerA, providerA, operator, admin} {
 		d.ask(by, "POST", "/v1/statements", ask(ofPartner), 403)
 	}

@@ -16,7 +16,8 @@ import (
 )
 
 // DraftStatement draws up a counterparty's month and what it is charged, once
-// the month is over in the business zone. Finance may.
+// the month is over in the business zone; ErrNothingToState when there is
+// neither a service nor a charge. Finance may.
 func (s *Service) DraftStatement(ctx context.Context, by events.Actor, of Counterparty, year int, month time.Month) (st Statement, err error) {
 	defer fault.Wrap(&err, "draft the statement of %s for %d-%02d", of.BearerID(), year, month)
 	if !by.Is(events.RoleFinance) {

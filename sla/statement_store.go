@@ -58,7 +58,7 @@ func insertStatementLines(ctx context.Context, tx pgx.Tx, s Statement) error {
 		WHERE bearer = $1 AND bearer_id = $2 AND charged_at < $3 ORDER BY compensation_id FOR UPDATE`, string(s.Of.Bearer), s.Of.ID, s.To); err != nil {
 		return err
 	}
-	_, err := tx.Exec(ctx, `
+	listed, err := tx.Exec(ctx, `
 		WITH fees AS MATERIALIZED (
 			SELECT name, version, CASE WHEN $5 = 'provider' THEN coalesce((document::json #>> '{bearers,service_fee_fen}')::bigint, 0) ELSE 0 END AS fen FROM sla.policies),
 		listed AS (
@@ -84,6 +84,9 @@ func insertStatementLines(ctx context.Context, tx pgx.Tx, s Statement) error {
 		SELECT $1, row_number() OVER (ORDER BY opened_at, request_id, kind DESC, compensation_id), kind, 'listed', $5, $2, request_id, compensation_id, area,
 			opened_at, stopped_at, outcome, late_us, fen, fault_pct
 		FROM listed`, s.ID, s.Of.ID, s.From, s.To, string(s.Of.Bearer))
+	if err == nil && listed.RowsAffected() == 0 {
+		return ErrNothingToState
+	}
 	return err
 }
 

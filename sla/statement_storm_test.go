@@ -1,6 +1,7 @@
 package sla_test
 
 import (
+	"errors"
 	"fmt"
 	"math/rand"
 	"testing"
@@ -55,8 +56,9 @@ func TestStatementsHoldWhateverIsDone(t *testing.T) {
 			// stands is on a statement, and every credit as well.
 			r.at(time.Date(2026, time.September, 1, 2, 0, 0, 0, time.UTC))
 			for of, account := range map[sla.Counterparty]sla.Account{sla.ProviderOf(provA): sla.ProviderReceivable, sla.PartnerOf(partner): sla.PartnerShare} {
-				_, err := r.DraftStatement(t.Context(), finance, of, 2026, time.August)
-				require.NoError(t, err)
+				if _, err := r.DraftStatement(t.Context(), finance, of, 2026, time.August); !errors.Is(err, sla.ErrNothingToState) {
+					require.NoError(t, err)
+				}
 				var live, stated, open sla.Fen
 				for _, b := range r.chargebacks(finance, sla.ChargebackFilter{Bearer: of.Bearer, State: sla.Charged}) {
 					live += b.Fen

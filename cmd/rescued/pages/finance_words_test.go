@@ -59,7 +59,7 @@ func TestFinanceSaysEverything(t *testing.T) {
 		sla.ErrStale, sla.ErrFourEyes, sla.ErrSecondApprover, sla.ErrPreparer, sla.ErrNoCompensation, sla.ErrNoGuarantee, sla.ErrWaitingDiffers,
 		sla.ErrNoBatch, sla.ErrNoTransaction, sla.ErrNoLine, sla.ErrEmptyBatch, sla.ErrSecondPerson, sla.ErrBatchChanged, sla.ErrLinesOpen, sla.ErrLineTaken, sla.ErrTooOften, sla.ErrDiffers, sla.ErrKeyReused,
 		sla.ErrNoPayout, sla.ErrNotFailed, sla.ErrNotSent, sla.ErrAmount,
-		sla.ErrNoStatement, sla.ErrStatementExists, sla.ErrMonthOpen, sla.ErrNoStatementLine, sla.ErrNotCharged, sla.ErrWindowClosed, sla.ErrInDispute, sla.ErrNotInvoiced, sla.ErrFapiaoUsed,
+		sla.ErrNoStatement, sla.ErrStatementExists, sla.ErrMonthOpen, sla.ErrNothingToState, sla.ErrNoStatementLine, sla.ErrNotCharged, sla.ErrWindowClosed, sla.ErrInDispute, sla.ErrNotInvoiced, sla.ErrFapiaoUsed,
 		sla.ErrDayDiffers, sla.ErrDayNotOver, sla.ErrEarlierOpen, sla.ErrDayClosed, sla.ErrDayAgrees, sla.ErrSecondSigner, errNoDay, errNoSuchStep,
 		sla.ErrNoRecording, sla.ErrOwnRecording, sla.ErrApproved, sla.ErrWithdrawn, sla.ErrNoWithdrawal, sla.ErrSettledForAll, sla.ErrPast,
 		dispatch.ErrStale, dispatch.ErrNoCrewBound, dispatch.ErrNoRequest, dispatch.ErrForbidden,
