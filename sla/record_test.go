@@ -294,7 +294,7 @@ func TestPausesOverHTTP(t *testing.T) {
 	require.Equal(t, due.Add(4*time.Minute).Format(time.RFC3339), got["guarantee"].(map[string]any)["due_at"])
 	d.ask(operator, "POST", record+"/withdraw", `{"reason":"wrong car"}`, 200, "If-Match", h.Get("ETag"))
 	d.ask(operator, "POST", path+"/facts", `{"kind":"evidence","source":"call_unanswered","about":"`+rec["id"].(string)+`"}`, 200, "Idempotency-Key", "c")
-	require.NotContains(t, joinedData(r, id), "police", "what people note is not told to other systems")
+	require.NotContains(t, joinedData(r, id), "km 17", "what people note is not told to other systems")
 }
 
 func joinedData(r *rig, id events.RequestID) string {
