@@ -32,7 +32,9 @@ run: build ## build and start the whole system with live demo traffic (ARGS="--s
 
 .PHONY: test
 test: toolchain ## run everything against real Postgres and the Kafka protocol, with the race detector
-	$(GO) test -race -p 2 -timeout 20m $(PACKAGES)
+	@skipped=$$(mktemp) && trap 'rm -f "$$skipped"' EXIT && \
+	echo '$(GO) test -race -p 2 -timeout 20m $(PACKAGES)' && \
+	RESCUED_TEST_SKIPPED=$$skipped $(GO) test -race -p 2 -timeout 20m $(PACKAGES); rc=$$?; cat "$$skipped"; exit $$rc
 
 .PHONY: kafka
 kafka: ## start a real Apache Kafka broker on loopback, without Docker
@@ -44,9 +46,9 @@ kafka-down: ## stop it
 
 .PHONY: test-kafka
 test-kafka: toolchain ## run the event and end-to-end tests against a real Apache Kafka
-	@broker=$$(deploy/kafka/kafka up) || exit 1; \
-	trap 'deploy/kafka/kafka down' EXIT; \
-	RESCUED_TEST_KAFKA=$$broker $(GO) test -race -p 1 -count=1 -timeout 20m ./events/... ./cmd/rescued/
+	@skipped=$$(mktemp) || exit 1; broker=$$(deploy/kafka/kafka up) || exit 1; \
+	trap 'rm -f "$$skipped"; deploy/kafka/kafka down' EXIT; \
+	RESCUED_TEST_SKIPPED=$$skipped RESCUED_TEST_KAFKA=$$broker $(GO) test -race -p 1 -count=1 -timeout 20m ./events/... ./cmd/rescued/; rc=$$?; cat "$$skipped"; exit $$rc
 
 .PHONY: check
 check: toolchain ## format, vet, lint and test

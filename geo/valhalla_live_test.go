@@ -23,6 +23,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"rescued/internal/skipped"
 )
 
 // valhallaWheel is the Python wheel that carries the engine's programs. They need
@@ -38,10 +40,10 @@ const liechtenstein = "testdata/liechtenstein-latest.osm.pbf"
 func TestLiveValhalla(t *testing.T) {
 	t.Parallel()
 	if os.Getenv("RESCUED_TEST_VALHALLA") == "0" {
-		t.Skip("SKIPPED, no real Valhalla was asked: RESCUED_TEST_VALHALLA=0 is set; unset it")
+		skipped.Because(t, "no real Valhalla was asked: RESCUED_TEST_VALHALLA=0 is set; unset it")
 	}
 	if testing.Short() {
-		t.Skip("SKIPPED, no real Valhalla was asked: -short is set; run without it")
+		skipped.Because(t, "no real Valhalla was asked: -short is set; run without it")
 	}
 	engine, err := NewValhalla(startValhalla(t), nil)
 	require.NoError(t, err)
@@ -129,18 +131,18 @@ func TestLiveValhalla(t *testing.T) {
 func startValhalla(t *testing.T) string {
 	cache, err := os.UserCacheDir()
 	if err != nil {
-		t.Skipf("SKIPPED, no real Valhalla was asked: no cache directory (%v); set HOME", err)
+		skipped.Because(t, "no real Valhalla was asked: no cache directory (%v); set HOME", err)
 	}
 	home := filepath.Join(cache, "rescued", strings.ReplaceAll(valhallaWheel, "==", "-")+"-"+runtime.GOOS+"-"+runtime.GOARCH)
 	require.NoError(t, os.MkdirAll(home, 0o755))
 	programs := filepath.Join(home, "wheel")
 	if err := fetchValhalla(t, home, programs); err != nil {
-		t.Skipf("SKIPPED, no real Valhalla was asked: %v; it needs python3 with pip 22 or newer, and a package index that has %s", err, valhallaWheel)
+		skipped.Because(t, "no real Valhalla was asked: %v; it needs python3 with pip 22 or newer, and a package index that has %s", err, valhallaWheel)
 	}
 	bin := func(name string) string { return filepath.Join(programs, "valhalla", "bin", name) }
 
 	if out, err := exec.Command(bin("valhalla_service"), "--version").CombinedOutput(); err != nil {
-		t.Skipf("SKIPPED, no real Valhalla was asked: its program does not run here (%v: %s); it needs glibc 2.28 or macOS", err, lastOf(out))
+		skipped.Because(t, "no real Valhalla was asked: its program does not run here (%v: %s); it needs glibc 2.28 or macOS", err, lastOf(out))
 	}
 	extract, err := os.ReadFile(liechtenstein)
 	require.NoError(t, err)

@@ -25,6 +25,7 @@ import (
 	"rescued/events"
 	"rescued/events/devbroker"
 	"rescued/events/eventstest"
+	"rescued/internal/skipped"
 )
 
 // With Kafka down requests are still accepted, offered and taken; once it is
@@ -226,7 +227,7 @@ func TestIntakeOverKafka(t *testing.T) {
 	t.Run("kcat", func(t *testing.T) {
 		kcat, err := exec.LookPath("kcat")
 		if err != nil {
-			t.Skip("kcat is not installed (Debian: apt-get install kcat); the same was shown with another client")
+			skipped.Because(t, "kcat is not installed (Debian: apt-get install kcat); the same was shown with another client")
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
