@@ -53,6 +53,8 @@ var rescuesOf = map[Bearer]string{
 //
 // The charges are locked: one that is being taken back at this moment is
 // either not listed, or taken off the list by whoever takes it back.
+//
+// Where there is no line it is ErrNothingToState.
 func insertStatementLines(ctx context.Context, tx pgx.Tx, s Statement) error {
 	if _, err := tx.Exec(ctx, `SELECT FROM sla.chargebacks
 		WHERE bearer = $1 AND bearer_id = $2 AND charged_at < $3 ORDER BY compensation_id FOR UPDATE`, string(s.Of.Bearer), s.Of.ID, s.To); err != nil {

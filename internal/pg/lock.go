@@ -119,7 +119,8 @@ func waitLock(ctx context.Context, pool *pgxpool.Pool, key string) (*Lock, error
 func (l *Lock) Context() context.Context { return l.ctx }
 
 // Release gives the lock up and closes its connection; whoever asks for the
-// lock next finds it free. It may be called more than once.
+// lock next finds it free. Where the server is silent that takes a few seconds
+// and is left to it. It may be called more than once.
 func (l *Lock) Release() {
 	l.cancel(nil)
 	<-l.watched

@@ -89,7 +89,7 @@ var refusalsZH = map[string]string{
 	"payout_not_failed":      "只有发送失败的付款指令才能重新发送。",
 	"payout_not_sent":        "批次尚未送达付款方，不可能已有结果；请在送达之后再录入。",
 	"amount_out_of_range":    "金额超出范围。",
-	"statement_not_found":    "没有这份对账单。", "statement_exists": "当月已有对账单；请先放弃其草稿，或等下个月。", "month_not_over": "这个月还没有结束，结束后才能生成对账单。", "nothing_to_state": "没有可对账的内容：截至该月末既无服务也无追偿；请核对对账单的对象。", "statement_line_not_found": "对账单没有这一行。",
+	"statement_not_found":    "没有这份对账单。", "statement_exists": "当月已有对账单；请先放弃其草稿，或等下个月。", "month_not_over": "这个月还没有结束，结束后才能生成对账单。", "nothing_to_state": "没有可对账的内容：截至该月末既无服务，也无追偿或分担；请核对对账单的对象。", "statement_line_not_found": "对账单没有这一行。",
 	"line_is_no_charge": "只有追偿或分担可以提出异议。", "dispute_window_closed": "争议期已结束。", "lines_in_dispute": "还有争议未裁定，请先裁定。", "not_invoiced": "这份对账单的发票还没有登记，请先登记发票。", "fapiao_used": "这张发票已登记在另一份对账单上。",
 	"day_differs": "账簿与对账文件不符；请先处理差额，或由一人签认、另一人日结。", "day_not_over": "这一天还没有结束。", "earlier_day_open": "更早的 {day} 还未日结；须按日期顺序日结。", "day_closed": "这一天已日结，不能再录入或记账。",
 	"day_agrees": "没有差额，无需签认；请直接日结。", "second_signer": "您签认了差额，须由第二人日结。", "no_such_day": "没有这一天；请写成 2026-03-02 这样的日期。",
